@@ -1,0 +1,601 @@
+#!/usr/bin/python
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that hold secrets, made once on the host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: secret_files
+short_description: Make secrets on the host once, and keep them
+version_added: 0.1.0
+author:
+  - ailab.hub contributors
+description:
+  - Makes random secrets that never leave the host, and writes secrets of the inventory, each into
+    a file of its own that only its owner can read.
+  - A file is written under another name and renamed, with its final owner and mode before its
+    first byte, so that a reader finds the old secret or the new one and never half of it.
+  - No secret and nothing computed from one without a key is returned, logged or shown as a
+    difference.
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would be made or changed, and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows names, owners and modes of the files, and where content changes. Never content.
+  platform:
+    support: full
+    platforms: posix
+    description: Systems the module runs on.
+options:
+  directory:
+    description:
+      - The folder of the files. Made with mode V(0700) if it is missing.
+      - Rights of group and others on an existing folder are taken away.
+      - It must belong to the user the module runs as. Whoever owns it could replace the files.
+    type: path
+    required: true
+  owner:
+    description: Name or number of the user who owns the files.
+    type: str
+    default: root
+  group:
+    description: Name or number of the group that owns the files.
+    type: str
+    default: root
+  mode:
+    description:
+      - Mode of the files, as four octal digits in quotes.
+      - A mode with rights for others is refused.
+    type: raw
+    default: "0400"
+  files:
+    description: The files, each name once.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the file in the folder. Letters, digits, and C(.), C(_), C(-) after the first
+            character.
+          - C({fingerprint}) in it is replaced by the fingerprint of O(files[].content), which gives
+            each content a file of its own and lets the old one stay for as long as it is used.
+        type: str
+        required: true
+      bytes:
+        description:
+          - Number of random bytes to make if the file is missing or empty. They are written as hexadecimal digits,
+            two for each byte.
+          - An existing file is kept, however long it is.
+        type: int
+      content:
+        description:
+          - What the file shall hold. The file is replaced when it holds something else.
+          - Empty means that O(files[].bytes) decides.
+          - With neither of the two, the file must exist and is kept.
+        type: str
+        default: ""
+  absent_except:
+    description:
+      - A pattern such as V(secret_config-*.json). Files of the folder that match it and that
+        O(files) does not name are removed.
+      - C(*), C(?) and C([a-z]) have the meaning they have in a shell.
+    type: str
+notes:
+  - Fingerprints are made with a key that is itself a random file of the folder, C(.fingerprint_key).
+    They tell whether a secret changed, and are of no use in guessing it.
+seealso:
+  - module: ansible.builtin.copy
+  - module: ansible.builtin.tempfile
+"""
+
+EXAMPLES = r"""
+- name: The hub's own secrets exist
+  ailab.hub.secret_files:
+    directory: /var/lib/ailab-hub/secrets
+    files:
+      - name: cookie_secret
+        bytes: 32
+      - name: proxy_token
+        bytes: 32
+        content: "{{ vault_proxy_token | default('') }}"
+
+- name: The secret part of the configuration has a file of its own for each content
+  ailab.hub.secret_files:
+    directory: /var/lib/ailab-hub/secrets
+    files:
+      - name: secret_config-{fingerprint}.json
+        content: "{{ {'GitHubOAuthenticator': {'client_secret': vault_client_secret}} | to_json }}"
+  register: _secret_config
+
+- name: Only the secret configuration in use is left
+  ailab.hub.secret_files:
+    directory: /var/lib/ailab-hub/secrets
+    files:
+      - name: "{{ _secret_config.files[0].path | basename }}"
+    absent_except: secret_config-*.json
+"""
+
+RETURN = r"""
+directory:
+  description: The folder of the files.
+  type: str
+  returned: success
+  sample: /var/lib/ailab-hub/secrets
+files:
+  description: What became of each of O(files), in the same order.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: The name as it was asked for.
+      type: str
+      returned: success
+      sample: secret_config-{fingerprint}.json
+    path:
+      description: Where the file is.
+      type: str
+      returned: success
+      sample: /var/lib/ailab-hub/secrets/secret_config-5f1d7a84db2c9e60.json
+    changed:
+      description: Whether the file was made, or its content, owner or mode changed.
+      type: bool
+      returned: success
+      sample: false
+    fingerprint:
+      description:
+        - Sixteen hexadecimal digits that change when the content changes.
+        - V(check-mode) in check mode where the content or the key is not made yet.
+      type: str
+      returned: success
+      sample: 5f1d7a84db2c9e60
+removed:
+  description: The files removed because of O(absent_except).
+  type: list
+  elements: str
+  returned: success
+  sample: ["/var/lib/ailab-hub/secrets/secret_config-09c3e1aa55d07b12.json"]
+"""
+
+import contextlib
+import errno
+import fnmatch
+import grp
+import hashlib
+import hmac
+import os
+import pwd
+import re
+import secrets
+import stat
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+KEY_NAME = ".fingerprint_key"
+KEY_BYTES = 32
+FINGERPRINT = "{fingerprint}"
+FINGERPRINT_DIGITS = 16
+UNKNOWN_FINGERPRINT = "check-mode"
+DIRECTORY_MODE = 0o700
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+MODE_PATTERN = re.compile(r"0[0-7]{3}")
+
+
+class Refused(Exception):
+    """What was asked for cannot or must not be done; the text says why and what to do instead."""
+
+
+class Wanted(t.NamedTuple):
+    """One entry of the option files.
+
+    asked: the name as it was given. size: random bytes to make, 0 for none. content: what the file
+    shall hold, None where the host's own content counts.
+    """
+
+    asked: str
+    size: int
+    content: bytes | None
+
+    def name(self, fingerprint: str) -> str:
+        """The name on disk, for the fingerprint of the content."""
+        return self.asked.replace(FINGERPRINT, fingerprint)
+
+
+class Attributes(t.NamedTuple):
+    """Owner, group and mode; None for an owner that does not exist yet (in check mode only)."""
+
+    uid: int | None
+    gid: int | None
+    mode: int
+
+    def __str__(self) -> str:
+        return "%04o %s:%s" % (self.mode, _user_name(self.uid), _group_name(self.gid))
+
+
+class Found(t.NamedTuple):
+    """A file as it is on disk."""
+
+    content: bytes
+    attributes: Attributes
+
+
+def parse_mode(value: object) -> int:
+    """The mode as a number. Raises Refused for anything but four octal digits of a secret file."""
+    if not isinstance(value, str) or not MODE_PATTERN.fullmatch(value):
+        # YAML reads 0400 without quotes as the number 256.
+        raise Refused('mode: expected four octal digits in quotes, such as "0400"')
+    mode = int(value, 8)
+    if mode & 0o007:
+        raise Refused('mode: %s lets everybody on the host at the secrets; use "0400"' % value)
+    return mode
+
+
+def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
+    """The option files, checked. Raises Refused naming the first entry that makes no sense."""
+    wanted: list[Wanted] = []
+    for entry in entries:
+        name = entry["name"]
+        size = entry.get("bytes") or 0
+        content = (entry.get("content") or "").encode("utf-8", "surrogateescape") or None
+        if not NAME_PATTERN.fullmatch(name.replace(FINGERPRINT, "x")):
+            raise Refused(
+                "files: %r is no name for a file here; use letters, digits, '.', '_' and '-', "
+                "not beginning with '.' or '-'" % name
+            )
+        if FINGERPRINT in name and content is None:
+            raise Refused("files: %s needs a content to take the fingerprint of" % name)
+        if size < 0 or (entry.get("bytes") is not None and size < 1):
+            raise Refused("files: %s: bytes must be 1 or more" % name)
+        if name in [other.asked for other in wanted]:
+            raise Refused("files: %s is named twice" % name)
+        wanted.append(Wanted(name, size, content))
+    return wanted
+
+
+def fingerprint(key: bytes | None, content: bytes | None) -> str:
+    """Sixteen hexadecimal digits for a content, or a placeholder where key or content is unknown."""
+    if key is None or content is None:
+        return UNKNOWN_FINGERPRINT
+    return hmac.new(key, content, hashlib.sha256).hexdigest()[:FINGERPRINT_DIGITS]
+
+
+class Directory:
+    """The folder of the secrets. Every access goes through its descriptor, never through its path.
+
+    So a file replaced by a symbolic link in between leads nowhere.
+    """
+
+    def __init__(self, path: str, write: bool) -> None:
+        """Opens the folder, making it first if it is missing and write is true.
+
+        Raises Refused if there is something else in its place, and OSError.
+        """
+        self.path = path
+        self.write = write
+        self.changed = False
+        self.made = not os.path.lexists(path)
+        self._descriptor: int | None = None
+        if self.made:
+            self.changed = True
+            if not write:
+                return
+            os.makedirs(path, DIRECTORY_MODE)
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as exc:
+            if exc.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENOENT):
+                raise Refused("%s: expected a folder, found something else" % path) from exc
+            raise
+        status = os.fstat(self._descriptor)
+        if status.st_uid != os.geteuid():
+            raise Refused(
+                "%s belongs to %s, who could replace the secrets in it; expected %s (mend it: "
+                "chown %s %s, or run this as its owner)"
+                % (path, _user_name(status.st_uid), _user_name(os.geteuid()), os.geteuid(), path)
+            )
+        self.mode = stat.S_IMODE(status.st_mode)
+        if self.mode & ~DIRECTORY_MODE:
+            self.changed = True
+            if write:
+                os.fchmod(self._descriptor, self.mode & DIRECTORY_MODE)
+
+    def read(self, name: str) -> Found | None:
+        """A file, or None if it is missing. Raises Refused for anything but a plain file."""
+        if self._descriptor is None:
+            return None
+        try:
+            # O_NONBLOCK: opening a pipe must not wait for somebody to write into it.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            if exc.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+                raise self._no_file(name) from exc
+            raise
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise self._no_file(name)
+        with os.fdopen(descriptor, "rb") as stream:
+            attributes = Attributes(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+            return Found(stream.read(), attributes)
+
+    def _no_file(self, name: str) -> Refused:
+        return Refused(
+            "%s: expected a plain file, found something else (a link, a folder, a pipe); move it "
+            "away" % os.path.join(self.path, name)
+        )
+
+    def make(self, name: str, content: bytes, attributes: Attributes) -> bytes:
+        """Make a file that is missing; returns what it holds.
+
+        That is another content where somebody else made the file in the meantime: what is made
+        once may already be in use. Raises Refused and OSError.
+        """
+        if not self._place(name, content, attributes, os.link):
+            found = self.read(name)
+            if found and found.content:
+                return found.content
+            self.replace(name, content, attributes)
+        return content
+
+    def replace(self, name: str, content: bytes, attributes: Attributes) -> None:
+        """Put content into a file, with its attributes, at once. Raises OSError."""
+        self._place(name, content, attributes, os.replace)
+
+    def _place(
+        self,
+        name: str,
+        content: bytes,
+        attributes: Attributes,
+        place: t.Callable[..., None],
+    ) -> bool:
+        temporary = ".%s.%s" % (name, secrets.token_hex(8))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                self._apply(descriptor, attributes)
+                stream.write(content)
+                stream.flush()
+                os.fsync(descriptor)
+            place(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except FileExistsError:
+            return False
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._descriptor)
+        # Without this a power cut could bring the old name back after the new secret was used.
+        os.fsync(t.cast(int, self._descriptor))
+        return True
+
+    def set_attributes(self, name: str, attributes: Attributes) -> None:
+        """Change owner, group and mode of an existing file. Raises OSError."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(name, flags, dir_fd=self._descriptor)
+        try:
+            self._apply(descriptor, attributes)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _apply(descriptor: int, attributes: Attributes) -> None:
+        # The new owner must never meet rights that were meant for the old one.
+        os.fchmod(descriptor, os.fstat(descriptor).st_mode & attributes.mode)
+        os.fchown(descriptor, t.cast(int, attributes.uid), t.cast(int, attributes.gid))
+        os.fchmod(descriptor, attributes.mode)
+
+    def names(self) -> list[str]:
+        """The names in the folder, sorted."""
+        return [] if self._descriptor is None else sorted(os.listdir(self._descriptor))
+
+    def remove(self, name: str) -> None:
+        """Remove a file. Raises OSError."""
+        os.unlink(name, dir_fd=self._descriptor)
+
+
+class SecretFiles:
+    """Brings a folder to the state that is asked for; in check mode only tells what it would do."""
+
+    def __init__(self, directory: Directory, attributes: Attributes) -> None:
+        self.directory = directory
+        self.attributes = attributes
+        self.changed = directory.changed
+        self.warnings: list[str] = []
+        self.before: dict[str, str] = {}
+        self.after: dict[str, str] = {}
+        if not directory.made:
+            self.before["./"] = "%04o" % directory.mode
+        self.after["./"] = "%04o" % (
+            DIRECTORY_MODE if directory.made else directory.mode & DIRECTORY_MODE
+        )
+        self.key: bytes | None = None
+
+    def prepare_key(self) -> None:
+        """Read the key of the fingerprints, or make it. Raises Refused and OSError."""
+        found = self.directory.read(KEY_NAME)
+        if found and found.content:
+            self.key = found.content
+            return
+        self.changed = True
+        if self.directory.write:
+            own = Attributes(os.geteuid(), os.getegid(), 0o400)
+            self.key = self.directory.make(KEY_NAME, secrets.token_hex(KEY_BYTES).encode(), own)
+
+    def ensure(self, wanted: Wanted) -> dict[str, object]:
+        """Bring one file to its state; returns its entry of the result. Raises Refused, OSError."""
+        name = wanted.name(fingerprint(self.key, wanted.content))
+        path = os.path.join(self.directory.path, name)
+        found = self.directory.read(name)
+        kept = found.content if found and found.content else None
+        content = wanted.content or kept
+        makes = content is None and wanted.size > 0
+        if content is None and not makes and self.directory.write:
+            raise Refused("%s: missing, and neither content nor bytes to make it of" % path)
+        writes = makes or (content is not None and content != kept)
+        changed = writes or (kept is not None and found.attributes != self.attributes)
+        if found:
+            self.before[name] = str(found.attributes)
+            if found.attributes.mode & 0o007:
+                self.warnings.append(
+                    "%s could be read by everybody on the host until now (mode %04o). Think about "
+                    "replacing the secret." % (path, found.attributes.mode)
+                )
+        if content is not None or makes:
+            self.after[name] = str(self.attributes) + (" (new content)" if found and writes else "")
+        if self.directory.write and makes:
+            made = secrets.token_hex(wanted.size).encode()
+            content = self.directory.make(name, made, self.attributes)
+        elif self.directory.write and content is not None and writes:
+            self.directory.replace(name, content, self.attributes)
+        elif self.directory.write and changed:
+            self.directory.set_attributes(name, self.attributes)
+        self.changed = self.changed or changed
+        return {
+            "name": wanted.asked,
+            "path": path,
+            "changed": changed,
+            "fingerprint": fingerprint(self.key, content),
+        }
+
+    def remove_others(self, pattern: str, keep: t.Container[str]) -> list[str]:
+        """Remove the files that match a pattern, but not those to keep; returns their paths."""
+        removed = []
+        for name in self.directory.names():
+            if name == KEY_NAME or name in keep or not fnmatch.fnmatchcase(name, pattern):
+                continue
+            found = self.directory.read(name)
+            if found is None:
+                continue
+            self.before[name] = str(found.attributes)
+            if self.directory.write:
+                self.directory.remove(name)
+            removed.append(os.path.join(self.directory.path, name))
+        self.changed = self.changed or bool(removed)
+        return removed
+
+    def diff(self) -> dict[str, str]:
+        """Names and attributes before and after, for a person to read."""
+        return {
+            "before_header": self.directory.path,
+            "after_header": self.directory.path,
+            "before": _listing(self.before),
+            "after": _listing(self.after),
+        }
+
+
+def _listing(entries: t.Mapping[str, str]) -> str:
+    return "".join("%s %s\n" % (entries[name], name) for name in sorted(entries))
+
+
+def _user_id(name: str, may_be_missing: bool) -> int | None:
+    try:
+        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        if may_be_missing:
+            return None
+        raise Refused("owner: no user %r on this host" % name) from None
+
+
+def _group_id(name: str, may_be_missing: bool) -> int | None:
+    try:
+        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        if may_be_missing:
+            return None
+        raise Refused("group: no group %r on this host" % name) from None
+
+
+def _user_name(uid: int | None) -> str:
+    try:
+        return "?" if uid is None else pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int | None) -> str:
+    try:
+        return "?" if gid is None else grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def run(module: AnsibleModule, wanted: list[Wanted]) -> dict[str, object]:
+    """Everything the module does; returns its result. Raises Refused and OSError."""
+    params = module.params
+    write = not module.check_mode
+    attributes = Attributes(
+        # In check mode an earlier task may be about to make them.
+        _user_id(params["owner"], may_be_missing=not write),
+        _group_id(params["group"], may_be_missing=not write),
+        parse_mode(params["mode"]),
+    )
+    state = SecretFiles(Directory(params["directory"], write), attributes)
+    state.prepare_key()
+    files = [state.ensure(entry) for entry in wanted]
+    removed: list[str] = []
+    if params["absent_except"]:
+        keep = [os.path.basename(str(entry["path"])) for entry in files]
+        removed = state.remove_others(params["absent_except"], keep)
+    for warning in state.warnings:
+        module.warn(warning)
+    result: dict[str, object] = {
+        "changed": state.changed,
+        "directory": params["directory"],
+        "files": files,
+        "removed": removed,
+    }
+    if module._diff:
+        result["diff"] = state.diff()
+    return result
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "raw", "default": "0400"},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "bytes": {"type": "int"},
+                    "content": {"type": "str", "default": "", "no_log": True},
+                },
+            },
+            "absent_except": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        wanted = parse_files(module.params["files"])
+        for entry in module.params["files"]:
+            entry["content"] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" if entry["content"] else ""
+        # A password such as "jupyterhub" is also part of the paths returned. Nothing returned is
+        # made of a content any more, so nothing of it needs to be masked.
+        module.no_log_values.clear()
+        module.exit_json(**run(module, wanted))
+    except Refused as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        name = exc.filename if isinstance(exc.filename, str) else ""
+        path = os.path.join(module.params["directory"], name)
+        hint = "; this needs root (become: true)" if isinstance(exc, PermissionError) else ""
+        module.fail_json(msg="%s: %s%s" % (path, exc.strerror, hint))
+
+
+if __name__ == "__main__":
+    main()
