@@ -1,0 +1,44 @@
+# All targets set up what they need in .venv; a new machine needs git, make and Python 3.11 or newer.
+PYTHON ?= python3
+SUITE ?= bookworm
+BASES ?= stand-in
+BIN := .venv/bin
+TESTBED := $(BIN)/python -m tests.testbed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help demo demo-down test lint unit molecule bench clean
+help: ## Show what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: .venv/ready ## A throw-away server with JupyterHub on this machine
+	@$(TESTBED) demo up --suite $(SUITE) --bases $(BASES)
+
+demo-down: .venv/ready ## Remove what demo made
+	@$(TESTBED) demo down
+
+test: lint unit molecule ## Every check and test that CI runs
+
+lint: .venv/ready ## Static checks
+	@yamllint --strict .
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+	@mypy
+	@ansible-lint --offline --quiet
+
+unit: .venv/ready ## Tests of the plugins and the package ailab_hub
+	@pytest --quiet -n 2 tests/unit
+
+molecule: .venv/ready ## Scenarios on throw-away servers
+	@molecule test --report --all
+
+.venv/ready: requirements.txt tests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@echo "Setting up .venv (two minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+	@touch $@
+
+clean: demo-down ## Remove .venv, .demo and all the testbed has cached
+	@$(TESTBED) purge
+	@rm -rf .venv .bench
