@@ -1,0 +1,232 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every variable and every server checked before the first change; see modules/preflight.py."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import (
+    AnsibleConnectionFailure,
+    AnsibleError,
+    AnsibleTemplateError,
+    AnsibleUndefinedVariable,
+    AnsibleValueOmittedError,
+)
+from ansible.plugins.action import ActionBase
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
+    certificate_problem,
+    check_values,
+)
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
+    check_host,
+    host_info_options,
+    unreachable,
+)
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import (
+    UNSET,
+    Problem,
+    convert,
+    nearest,
+)
+
+COLLECTION = "ailab.hub"
+# Roles that have no specification yet, or no longer, keep their prefix.
+FURTHER_PREFIXES = ("hub_https_",)
+# Facts the roles set for each other.
+FACTS = frozenset({"lab_image_reference", "hub_image_reference"})
+KNOWN_VARIABLES = "jupyterhub_known_variables"
+CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
+
+Specs = dict[str, dict[str, Any]]
+
+
+class ActionModule(ActionBase):
+    """The action `ailab.hub.preflight`."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Check everything; the converted values, or one failure that lists all problems."""
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        _result, options = self.validate_argument_spec(
+            {
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "check_host": {"type": "bool", "default": True},
+            }
+        )
+        collection = Path(__file__).parents[2]
+        specs, defaults = self._load_roles(collection / "roles")
+        roles = options["roles"]
+        if unknown := [role for role in roles if role not in specs]:
+            known = ", ".join(sorted(specs))
+            raise AnsibleError(
+                f"roles: there is no role {unknown[0]} in {COLLECTION}, only {known}"
+            )
+
+        values, problems = self._values(
+            {name: spec for role in roles for name, spec in specs[role].items()},
+            variables,
+            defaults,
+        )
+        problems += self._unknown_variables(specs, variables, defaults)
+        problems += check_values(roles, values)
+        problems += self._check_ca_files(values)
+        host: dict[str, Any] | None = None
+        if options["check_host"]:
+            supported = collection / "roles" / "docker_engine" / "vars"
+            host, found = self._check_host(roles, values, variables, supported)
+            problems += found
+        if problems:
+            return self._failure(problems, str(variables.get("inventory_hostname", "the server")))
+        return self._success(roles, specs, values, host)
+
+    def _load_roles(self, folder: Path) -> tuple[Specs, dict[str, Any]]:
+        """The options of every role of the collection, and all defaults, which are templates."""
+        specs: Specs = {}
+        defaults: dict[str, Any] = {}
+        for path in sorted(folder.glob("*/meta/argument_specs.yml")):
+            loaded = self._loader.load_from_file(str(path), trusted_as_template=True)
+            specs[path.parts[-3]] = loaded["argument_specs"]["main"].get("options") or {}
+            file = path.parents[1] / "defaults" / "main.yml"
+            if file.exists():
+                loaded = self._loader.load_from_file(str(file), trusted_as_template=True)
+                defaults.update(loaded or {})
+        return specs, defaults
+
+    def _values(
+        self, options: Mapping[str, Any], variables: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """Every option filled in and converted on its own, so that one mistake hides no other."""
+        # Defaults of roles are no variables of a play before its roles.
+        available = ChainMap(dict(variables), dict(defaults))
+        templar = self._templar.copy_with_new_env(available_variables=available)
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, spec in options.items():
+            default = defaults.get(name, spec.get("default", UNSET))
+            try:
+                try:
+                    value = variables.get(name, default)
+                    value = UNSET if value is UNSET else templar.template(value)
+                except AnsibleValueOmittedError:
+                    value = UNSET if default is UNSET else templar.template(default)
+            except AnsibleError as exc:
+                problems.append(_template_problem(name, spec, exc))
+                continue
+            converted = convert(name, spec, value)
+            problems += converted.problems
+            if not converted.problems:
+                values[name] = converted.value
+        return values, problems
+
+    def _unknown_variables(
+        self, specs: Specs, variables: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> Iterator[Problem]:
+        """Variables with a prefix of the collection that no role knows: misspelt, most likely."""
+        options = {name: spec for spec in specs.values() for name, spec in spec.items()}
+        spec = {name: options[name] for name in (KNOWN_VARIABLES,) if name in options}
+        foreign = self._values(spec, variables, defaults)[0].get(KNOWN_VARIABLES) or []
+        prefixes = (*(f"{role}_" for role in specs), *FURTHER_PREFIXES)
+        known = {*options, *foreign, *FACTS}
+        for name in sorted(variables):
+            if name.startswith(prefixes) and name not in known:
+                yield Problem(
+                    name,
+                    "a variable no role knows",
+                    "one of those the roles document",
+                    nearest(name, options)
+                    or f"Remove it, or add its name to {KNOWN_VARIABLES} if it is your own.",
+                )
+
+    def _check_ca_files(self, values: dict[str, Any]) -> Iterator[Problem]:
+        """Certificates on the controller; their paths become absolute."""
+        for name in CA_FILES:
+            if values.get(name):
+                values[name] = self._loader.path_dwim(values[name])
+                yield from _ca_file(name, values[name])
+        for index, registry in enumerate(values.get("docker_engine_registries") or []):
+            if registry.get("ca_file"):
+                registry["ca_file"] = self._loader.path_dwim(registry["ca_file"])
+                place = f"docker_engine_registries[{index}].ca_file"
+                yield from _ca_file(place, registry["ca_file"])
+
+    def _check_host(
+        self,
+        roles: list[str],
+        values: Mapping[str, Any],
+        variables: dict[str, Any],
+        supported: Path,
+    ) -> tuple[dict[str, Any] | None, list[Problem]]:
+        """Ask the server once and judge what it says."""
+        try:
+            result = self._execute_module(
+                module_name=f"{COLLECTION}.host_info",
+                module_args=host_info_options(values),
+                task_vars=variables,
+            )
+        except AnsibleConnectionFailure as exc:
+            return None, [unreachable(str(exc))]
+        host = result.get("host")
+        if result.get("failed") or not host:
+            return None, [unreachable(str(result.get("msg", "the check failed")).strip())]
+        systems = {path.stem for path in supported.glob("[A-Z]*_*.yml")}
+        return host, list(check_host(roles, values, host, systems))
+
+    @staticmethod
+    def _failure(problems: list[Problem], host: str) -> dict[str, Any]:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = [f"{count} on {host}. Nothing was changed."]
+        lines += [f"{number}. {problem}" for number, problem in enumerate(problems, 1)]
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": "\n".join(lines),
+        }
+
+    @staticmethod
+    def _success(
+        roles: list[str], specs: Specs, values: Mapping[str, Any], host: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        by_role = {
+            role: {name.removeprefix(f"{role}_"): values[name] for name in specs[role]}
+            for role in roles
+        }
+        result = dict(by_role[roles[0]]) if len(roles) == 1 else by_role
+        if host is not None:
+            result["host"] = host
+        # The values may hold secrets. This keeps them out of every output at every verbosity, and
+        # unlike no_log on the task it leaves a failure readable.
+        return {**result, "changed": False, "_ansible_no_log": True}
+
+
+def _template_problem(name: str, spec: Mapping[str, Any], error: AnsibleError) -> Problem:
+    mend = "Define what it refers to, or give it a value."
+    if isinstance(error, AnsibleUndefinedVariable):
+        found = f"a template that cannot be filled in: {error}"
+    elif isinstance(error, AnsibleTemplateError) and not spec.get("no_log"):
+        found = f"a template with an error: {error}"
+    else:
+        found = f"a value that cannot be read ({type(error).__name__})"
+        mend = "Check its template, or the vault password."
+    return Problem(name, " ".join(found.split()), "a value", mend)
+
+
+def _ca_file(name: str, path: str) -> Iterator[Problem]:
+    expected = "a file on the controller with certificates in PEM form"
+    mend = f"Put the file there, or correct {name}."
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        yield Problem(name, f"{path}: {exc.strerror}", expected, mend)
+        return
+    if problem := certificate_problem(text):
+        yield Problem(name, f"{path} with {problem}", expected, mend)

@@ -1,0 +1,456 @@
+#!/usr/bin/python
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a deployment has to know of a server before it changes anything there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: What a deployment has to know of a server before its first change
+version_added: 0.1.0
+author:
+  - ailab.hub contributors
+description:
+  - Reads the operating system, memory, free disk space, networks, whether a TCP port is free and
+    what the Docker Engine says of itself, in one call and with nothing but the standard library.
+  - The action P(ailab.hub.preflight#module) calls it and judges what it returns.
+extends_documentation_fragment:
+  - ailab.hub._attributes
+  - ailab.hub._attributes.info_module
+options:
+  listen_address:
+    description: IP address to try O(listen_port) on.
+    type: str
+  listen_port:
+    description: TCP port to try. Without it, or without O(listen_address), none is tried.
+    type: int
+  images:
+    description: Image references whose presence in the engine is of interest.
+    type: list
+    elements: str
+    default: []
+  data_root:
+    description:
+      - Folder the engine will keep images in. Only used where no engine answers that knows better.
+    type: path
+    default: /var/lib/docker
+  socket:
+    description: The engine's socket.
+    type: path
+    default: /var/run/docker.sock
+  timeout:
+    description: Seconds each answer of the engine may take.
+    type: float
+    default: 10.0
+seealso:
+  - module: ailab.hub.preflight
+  - module: ailab.hub.docker_access
+"""
+
+EXAMPLES = r"""
+- name: The server is known
+  ailab.hub.host_info:
+    listen_address: 127.0.0.1
+    listen_port: 8000
+    images: ["exasol/ai-lab:6.0.0"]
+  register: _server
+
+- name: The server has room for the lab image
+  ansible.builtin.assert:
+    that: _server.host.docker.images['exasol/ai-lab:6.0.0'] or _server.host.disk.free_mib > 15360
+"""
+
+RETURN = r"""
+host:
+  description: What was found.
+  type: dict
+  returned: always
+  contains:
+    distribution:
+      description: Name of the distribution, as Ansible's facts have it.
+      type: str
+      returned: always
+      sample: Debian
+    version:
+      description: Its version. Empty for one without (such as Debian testing).
+      type: str
+      returned: always
+      sample: "12"
+    codename:
+      description: Code name of the version. Empty where there is none.
+      type: str
+      returned: always
+      sample: bookworm
+    architecture:
+      description: Machine the kernel runs on.
+      type: str
+      returned: always
+      sample: x86_64
+    systemd:
+      description: Whether systemd manages the system.
+      type: bool
+      returned: always
+      sample: true
+    uid:
+      description: Effective user id the module ran with.
+      type: int
+      returned: always
+      sample: 0
+    python_apt:
+      description: Whether the Python package apt can be imported by the module's Python or the system's.
+      type: bool
+      returned: always
+      sample: true
+    memory_mib:
+      description: Memory the kernel manages, in MiB. V(null) if unknown.
+      type: int
+      returned: always
+      sample: 7945
+    disk:
+      description: Where images will be kept.
+      type: dict
+      returned: always
+      contains:
+        path:
+          description: The engine's data folder, or the nearest existing folder above it.
+          type: str
+          returned: always
+          sample: /var/lib/docker
+        free_mib:
+          description: Room for images, in MiB.
+          type: int
+          returned: always
+          sample: 40321
+    networks:
+      description: IPv4 networks and addresses the system has routes or interfaces for.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        network:
+          description: Network, or one address with C(/32).
+          type: str
+          returned: always
+          sample: 172.17.0.0/16
+        interface:
+          description: Name of the interface. Empty for the system's own addresses.
+          type: str
+          returned: always
+          sample: docker0
+    port:
+      description: Result of listening on O(listen_port). V(null) if none was asked for.
+      type: dict
+      returned: always
+      contains:
+        error:
+          description: V(taken), V(no_such_address), V(denied) or another system's word. V(null) if the port is free.
+          type: str
+          returned: always
+          sample: taken
+        holder:
+          description: What listens there, as far as it can be told. Empty if it cannot.
+          type: str
+          returned: always
+          sample: nginx (process 812)
+        own:
+          description: Whether this is the hub's own proxy container.
+          type: bool
+          returned: always
+          sample: false
+    docker:
+      description: The engine.
+      type: dict
+      returned: always
+      contains:
+        answers:
+          description: Whether the engine answers on its socket.
+          type: bool
+          returned: always
+          sample: true
+        reason:
+          description:
+            - Why not. One of V(missing), V(not_a_socket), V(denied), V(refused), V(timeout), V(protocol).
+              V(null) if it answers.
+          type: str
+          returned: always
+          sample: refused
+        error:
+          description: The same as a sentence. V(null) if it answers.
+          type: str
+          returned: always
+          sample: nothing listens on /var/run/docker.sock
+        version:
+          description: Version of the engine. V(null) if unknown.
+          type: str
+          returned: always
+          sample: 20.10.24+dfsg1
+        api_version:
+          description: Newest version of the API the engine knows. V(null) if unknown.
+          type: str
+          returned: always
+          sample: "1.41"
+        data_root:
+          description: Folder the engine keeps images in. V(null) if unknown.
+          type: str
+          returned: always
+          sample: /var/lib/docker
+        images:
+          description: For each of O(images), whether the engine has it.
+          type: dict
+          returned: always
+          sample: {"exasol/ai-lab:6.0.0": true}
+        daemon_json_newer_than_engine:
+          description:
+            - Whether C(/etc/docker/daemon.json) was written after the engine was started, so that the engine
+              does not know all of it.
+          type: bool
+          returned: always
+          sample: false
+"""
+
+import contextlib
+import errno
+import glob
+import importlib.util
+import os
+import socket
+import struct
+import typing as t
+from urllib.parse import quote
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
+    DockerSocket,
+    DockerSocketError,
+)
+
+MIB = 1024 * 1024
+OS_RELEASE = "/etc/os-release"
+DAEMON_JSON = "/etc/docker/daemon.json"
+ENGINE_PID = "/run/docker.pid"
+# Ansible's names where they differ from NAME of os-release.
+DISTRIBUTIONS = {"debian": "Debian", "ubuntu": "Ubuntu"}
+TCP_LISTEN = "0A"
+PROXY_LABEL = ("ailab.hub", "proxy")
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """Distribution, version and code name from the text of os-release(5)."""
+    values = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
+            values[name] = value.strip("\"'")
+    identity = values.get("ID", "")
+    return {
+        "distribution": DISTRIBUTIONS.get(identity, values.get("NAME", identity)),
+        "version": values.get("VERSION_ID", ""),
+        "codename": values.get("VERSION_CODENAME", ""),
+    }
+
+
+def parse_memory(text: str) -> int | None:
+    """MiB of memory from the text of /proc/meminfo."""
+    for line in text.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def parse_routes(text: str) -> list[dict[str, str]]:
+    """Networks from the text of /proc/net/route, default routes left out."""
+    networks = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8 or int(fields[7], 16) == 0:
+            continue
+        # The kernel prints addresses as the machine's integers.
+        address = socket.inet_ntoa(struct.pack("=I", int(fields[1], 16)))
+        prefix = bin(int(fields[7], 16)).count("1")
+        networks.append({"network": "%s/%d" % (address, prefix), "interface": fields[0]})
+    return networks
+
+
+def parse_local_addresses(text: str) -> list[dict[str, str]]:
+    """The system's own addresses from the text of /proc/net/fib_trie, those of loopback left out."""
+    found = set()
+    address = ""
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 2 and fields[0] == "|--":
+            address = fields[1]
+        elif fields[:3] == ["/32", "host", "LOCAL"] and not address.startswith("127."):
+            found.add(address)
+    return [{"network": item + "/32", "interface": ""} for item in sorted(found)]
+
+
+def listening_inodes(text: str, port: int) -> set[str]:
+    """Inodes of the sockets that listen on a port, from the text of /proc/net/tcp or tcp6."""
+    inodes = set()
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == TCP_LISTEN:
+            if int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def read_text(path: str) -> str:
+    """The text of a file; empty if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def has_python_apt() -> bool:
+    """Whether Ansible's apt module will find python-apt, in this Python or in the system's."""
+    if importlib.util.find_spec("apt_pkg"):
+        return True
+    # The apt module starts itself anew with this Python when its own has no python-apt.
+    return bool(glob.glob("/usr/lib/python3/dist-packages/apt_pkg*.so"))
+
+
+def free_disk(path: str) -> dict[str, object]:
+    """Room for a folder that may have to be made first."""
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    status = os.statvfs(path)
+    return {"path": path, "free_mib": status.f_bavail * status.f_frsize // MIB}
+
+
+def try_port(address: str, port: int) -> str | None:
+    """Listen for a moment. None if that works, else V(taken), V(no_such_address) or another word."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
+        # Connections that ended a moment ago must not count.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+            listener.listen(1)
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                return "taken"
+            if exc.errno == errno.EADDRNOTAVAIL:
+                return "no_such_address"
+            if exc.errno in (errno.EACCES, errno.EPERM):
+                return "denied"
+            return exc.strerror or str(exc)
+    return None
+
+
+def listening_process(port: int) -> str:
+    """Name and number of the process that listens on a port; empty if it cannot be told."""
+    inodes = listening_inodes(read_text("/proc/net/tcp"), port)
+    inodes |= listening_inodes(read_text("/proc/net/tcp6"), port)
+    links = {"socket:[%s]" % inode for inode in inodes}
+    for descriptor in glob.iglob("/proc/[0-9]*/fd/*") if links else ():
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptor) in links:
+                pid = descriptor.split("/")[2]
+                name = read_text("/proc/%s/comm" % pid).strip()
+                return "%s (process %s)" % (name, pid)
+    return ""
+
+
+def port_info(engine: DockerSocket | None, address: str, port: int) -> dict[str, object]:
+    """Whether a port is free, and who has it if not."""
+    error = try_port(address, port)
+    holder, own = "", False
+    if error == "taken":
+        holder = listening_process(port)
+        filters = quote('{"publish":["%d/tcp"]}' % port)
+        with contextlib.suppress(DockerSocketError):
+            containers = engine.get_json("/containers/json?filters=" + filters) if engine else []
+            for container in containers or []:
+                holder = "container " + ", ".join(container["Names"]).replace("/", "")
+                own = own or (container["Labels"] or {}).get(PROXY_LABEL[0]) == PROXY_LABEL[1]
+    return {"error": error, "holder": holder, "own": own}
+
+
+def daemon_json_newer_than_engine() -> bool:
+    """Whether the running engine was started before its configuration was written.
+
+    The engine writes its pid file when it starts, with the same clock as the configuration; the
+    start time in /proc is rounded to seconds and would make a quick restart look too early.
+    """
+    pid = read_text(ENGINE_PID).strip()
+    if not pid.isdigit() or not os.path.isdir("/proc/" + pid):
+        return False
+    try:
+        return os.stat(DAEMON_JSON).st_mtime > os.stat(ENGINE_PID).st_mtime
+    except OSError:
+        return False
+
+
+def docker_info(engine: DockerSocket, images: t.Iterable[str]) -> dict[str, object]:
+    """What the engine says of itself."""
+    info: dict[str, object] = {
+        "answers": False,
+        "reason": None,
+        "error": None,
+        "version": None,
+        "api_version": None,
+        "data_root": None,
+        "images": {image: False for image in images},
+        "daemon_json_newer_than_engine": daemon_json_newer_than_engine(),
+    }
+    try:
+        version = engine.get_json("/version")
+        info["version"] = version["Version"]
+        info["api_version"] = version["ApiVersion"]
+        info["data_root"] = (engine.get_json("/info") or {}).get("DockerRootDir")
+        info["images"] = {
+            image: engine.get_json("/images/%s/json" % quote(image)) is not None for image in images
+        }
+        info["answers"] = True
+    except DockerSocketError as exc:
+        info["reason"], info["error"] = exc.reason, str(exc)
+    except (KeyError, TypeError, AttributeError):
+        info["reason"], info["error"] = "protocol", "%s is not Docker's socket" % engine.path
+    return info
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "listen_address": {"type": "str"},
+            "listen_port": {"type": "int"},
+            "images": {"type": "list", "elements": "str", "default": []},
+            "data_root": {"type": "path", "default": "/var/lib/docker"},
+            "socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "timeout": {"type": "float", "default": 10.0},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    engine = DockerSocket(params["socket"], params["timeout"])
+    docker = docker_info(engine, params["images"])
+    port = None
+    if params["listen_address"] and params["listen_port"]:
+        answering = engine if docker["answers"] else None
+        port = port_info(answering, params["listen_address"], params["listen_port"])
+    networks = parse_routes(read_text("/proc/net/route"))
+    networks += parse_local_addresses(read_text("/proc/net/fib_trie"))
+    host = {
+        **parse_os_release(read_text(OS_RELEASE)),
+        "architecture": os.uname().machine,
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "uid": os.geteuid(),
+        "python_apt": has_python_apt(),
+        "memory_mib": parse_memory(read_text("/proc/meminfo")),
+        "disk": free_disk(str(docker["data_root"] or params["data_root"])),
+        "networks": networks,
+        "port": port,
+        "docker": docker,
+    }
+    module.exit_json(changed=False, host=host)
+
+
+if __name__ == "__main__":
+    main()
