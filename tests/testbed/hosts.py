@@ -1,0 +1,259 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bare-metal hosts: systemd as first process, SSH, an engine of their own once a role installs it.
+
+A host is a container that behaves as a customer's server. An instance is a set of hosts that is
+made and removed together; its name is this checkout's own, so that two checkouts do not meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from . import images, network, rootfs
+from .engine import LABEL, NETWORK, Engine
+from .registry import HOSTNAME, Registry
+from .system import TestbedError, cache, lock, require, run, step
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Every capability the engine of Debian 12 knows, but SYS_RESOURCE: machines without that one
+# (--privileged fails there) can make hosts too.
+CAPABILITIES = """
+    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER
+    FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MKNOD NET_ADMIN NET_BIND_SERVICE
+    NET_BROADCAST NET_RAW SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT
+    SYS_NICE SYS_PACCT SYS_PTRACE SYS_TTY_CONFIG
+"""
+DEVICES = ("/dev/fuse", "/dev/net/tun")
+USER = "admin"
+BOOT_SECONDS = 90
+STOP_SECONDS = 30
+# Layers of images never change, so any number of hosts share their files as hard links; what
+# belongs to a container is copied.
+COPY_DATA = """
+set -e
+cd /volumes/$1/_data
+target=/volumes/$2/_data
+find . -mindepth 1 -maxdepth 1 ! -name overlay2 -exec cp -a -t $target {} +
+[ -d overlay2 ] || exit 0
+cp -a -l overlay2 $target
+for layer in $(cat image/overlay2/layerdb/mounts/*/*-id 2> /dev/null); do
+    rm -rf $target/overlay2/$layer
+    cp -a overlay2/$layer $target/overlay2
+done
+"""
+
+
+def scope(instance: str) -> str:
+    """The name of this checkout's instance among those of all checkouts."""
+    return f"{instance}-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:6]}"
+
+
+def up(
+    engine: Engine,
+    name: str,
+    instance: str,
+    suite: str,
+    store: Registry | None = None,
+    snapshot: str | None = None,
+) -> None:
+    """Have a host run and answer by SSH; new ones start from a snapshot if one is named.
+
+    Hosts know the registry ``store``; without one they pull official images.
+    """
+    container = _container(instance, name)
+    with step(f"starting host {name}"):
+        if engine.inspect(container):
+            engine("start", container)
+        else:
+            _create(engine, name, instance, suite, store, snapshot)
+        _await_boot(engine, container)
+
+
+def save(engine: Engine, name: str, instance: str, snapshot: str) -> None:
+    """Keep a host, its file system and its engine's data, as a snapshot that hosts start from."""
+    container = _container(instance, name)
+    if not engine.inspect(container):
+        raise TestbedError(f"instance {instance} has no host {name}")
+    with step(f"saving host {name} as {snapshot}"), lock(f"snapshot-{snapshot}"):
+        engine("stop", "-t", str(STOP_SECONDS), container)
+        engine("commit", f"--change=LABEL {LABEL}=snapshot", container, _image(snapshot))
+        engine("volume", "rm", "--force", _volume(snapshot))
+        engine("volume", "create", f"--label={LABEL}=snapshot", _volume(snapshot))
+        _copy_data(engine, _image(snapshot), container, _volume(snapshot))
+        engine("start", container)
+        _await_boot(engine, container)
+
+
+def snapshots(engine: Engine) -> list[str]:
+    """Names of all snapshots."""
+    tags = engine("image", "ls", "--format={{.Tag}}", _image("").rstrip(":"))
+    return sorted(tags.split())
+
+
+def down(engine: Engine, instance: str, name: str | None = None) -> None:
+    """Remove a host, or all of an instance and its key. Nothing of another instance is touched."""
+    labels = [f"{LABEL}.instance={scope(instance)}"] + ([f"{LABEL}.name={name}"] if name else [])
+    for kind, command in (("container", ["rm", "--force"]), ("volume", ["volume", "rm"])):
+        if found := engine.labelled(kind, *labels):
+            engine(*command, *found)
+    if not name:
+        shutil.rmtree(_folder(instance), ignore_errors=True)
+
+
+def describe(engine: Engine, instance: str) -> dict[str, dict[str, Any]]:
+    """Every host of an instance by name: its ``address`` and its ``registry`` ("" for none)."""
+    containers = engine.labelled("container", f"{LABEL}.instance={scope(instance)}")
+    return {
+        labels[f"{LABEL}.name"]: {
+            "address": network.address(container),
+            "registry": labels[f"{LABEL}.registry"],
+        }
+        for container in engine.inspect(*containers)
+        if (labels := container["Config"]["Labels"])
+    }
+
+
+def inventory(engine: Engine, instance: str) -> str:
+    """An Ansible inventory of an instance: group ``hub``, and what overlays need to know."""
+    hosts = describe(engine, instance)
+    if not hosts:
+        raise TestbedError(f"instance {instance} has no hosts")
+    store = next(iter(hosts.values()))["registry"]
+    variables = {
+        "ansible_user": USER,
+        "ansible_become": True,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_private_key_file": str(key(instance)),
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        " -o LogLevel=ERROR",
+        "testbed_registry": store,
+        "testbed_registry_ca_file": str(cache("registry-ca.pem")) if store else "",
+        "testbed_ca_file": str(rootfs.BUNDLE) if rootfs.added_authorities() else "",
+    }
+    lines = ["hub:", "  hosts:"]
+    for name, host in sorted(hosts.items()):
+        lines += [f"    {name}:", f"      ansible_host: {host['address']}"]
+    lines += ["  vars:", *(f"    {key}: {json.dumps(value)}" for key, value in variables.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _container(instance: str, name: str) -> str:
+    return f"ailab-hub-testbed-{scope(instance)}-{name}"
+
+
+def _image(snapshot: str) -> str:
+    return f"ailab-hub-testbed/snapshot:{snapshot}"
+
+
+def _volume(snapshot: str) -> str:
+    return f"ailab-hub-testbed-snapshot-{snapshot}"
+
+
+def _folder(instance: str) -> Path:
+    return cache("instances", scope(instance))
+
+
+def key(instance: str) -> Path:
+    """The private key of an instance, made on first use."""
+    require("ssh-keygen")
+    file = _folder(instance) / "id_ed25519"
+    with lock("keys"):
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", file)
+    return file
+
+
+def _create(
+    engine: Engine,
+    name: str,
+    instance: str,
+    suite: str,
+    store: Registry | None,
+    snapshot: str | None,
+) -> None:
+    container = _container(instance, name)
+    image = images.host(engine, suite)
+    if snapshot and not engine.inspect(_image(snapshot)):
+        raise TestbedError(f"no snapshot {snapshot}; there are: {', '.join(snapshots(engine))}")
+    labels = [
+        f"{LABEL}=host",
+        f"{LABEL}.instance={scope(instance)}",
+        f"{LABEL}.name={name}",
+        f"{LABEL}.registry={store.name if store else ''}",
+    ]
+    labelled = [f"--label={label}" for label in labels]
+    engine("volume", "create", *labelled, container)
+    if snapshot:
+        _copy_data(engine, image, _volume(snapshot), container)
+    # The default network's resolvers are real ones; on ours there is only Docker's own at
+    # 127.0.0.11, out of reach for the containers of an engine inside the host.
+    resolvers = engine("run", "--rm", image, "cat", "/etc/resolv.conf")
+    with network.free_address(engine) as address:
+        engine(
+            "run",
+            "--detach",
+            f"--name={container}",
+            f"--hostname={name}",
+            *labelled,
+            f"--network={NETWORK}",
+            f"--ip={address}",
+            *([f"--add-host={HOSTNAME}:{store.address}"] if store else []),
+            "--cap-drop=ALL",
+            *(f"--cap-add={capability}" for capability in CAPABILITIES.split()),
+            *(f"--device={device}" for device in DEVICES if os.path.exists(device)),
+            "--security-opt=seccomp=unconfined",
+            "--security-opt=apparmor=unconfined",
+            "--security-opt=systempaths=unconfined",
+            "--cgroupns=private",
+            "--tmpfs=/run",
+            "--tmpfs=/tmp:exec",
+            f"--volume={container}:/var/lib/docker",
+            f"--env=TESTBED_RESOLV_CONF={resolvers}",
+            f"--env=TESTBED_SSH_KEY={key(instance).with_suffix('.pub').read_text()}",
+            # A reboot ends the first process: the engine is what powers the server on again.
+            "--restart=unless-stopped",
+            _image(snapshot) if snapshot else image,
+        )
+
+
+def _copy_data(engine: Engine, image: str, source: str, target: str) -> None:
+    """Copy one volume of an engine's data to another, in a container from any image of a host."""
+    volumes = engine("info", "--format={{.DockerRootDir}}/volumes:/volumes")
+    engine(
+        "run", "--rm", "--network=none", "--volume", volumes, image,
+        "sh", "-c", COPY_DATA, "sh", source, target,
+    )  # fmt: skip
+
+
+def _await_boot(engine: Engine, container: str) -> None:
+    """Wait until systemd has started everything and SSH answers."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    state = banner = ""
+    while time.monotonic() < deadline:
+        state = engine("exec", container, "systemctl", "is-system-running", "--wait", check=False)
+        if state in ("running", "degraded"):
+            break
+        time.sleep(0.2)
+    address = network.address(engine.inspect(container)[0])
+    while time.monotonic() < deadline and not banner.startswith("SSH-"):
+        try:
+            with socket.create_connection((address, 22), timeout=2) as connection:
+                banner = connection.recv(64).decode(errors="replace")
+        except OSError as error:
+            banner = str(error)
+            time.sleep(0.2)
+    if not banner.startswith("SSH-"):
+        raise TestbedError(
+            f"host {container} does not answer by SSH within {BOOT_SECONDS} s "
+            f"(systemd: {state or 'none'}; SSH: {banner}): see docker logs {container}"
+        )

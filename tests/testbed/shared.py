@@ -1,0 +1,54 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all instances of this machine share: made by whoever comes first, removed by the last."""
+
+from __future__ import annotations
+
+import shutil
+
+from . import engine, registry
+from .engine import LABEL, NETWORK, Engine
+from .system import TestbedError, cache, lock, say, step
+
+
+def release() -> None:
+    """Remove registry, network and a private engine if nobody uses them, and say so.
+
+    Images and the registry's data stay in the cache, so that the next time is quick.
+    """
+    with lock("busy", wait=False) as alone:
+        running = engine.running()
+        if not running:
+            return
+        if not alone:
+            return say("engine and registry stay: another command of the testbed uses them")
+        if hosts := running.labelled("container", f"{LABEL}=host"):
+            return say(f"engine and registry stay for {', '.join(hosts)}")
+        _remove(running)
+        engine.down()
+
+
+def purge() -> None:
+    """Remove all the testbed keeps: images, snapshots, registry, cache."""
+    with lock("busy", wait=False) as alone:
+        if not alone:
+            raise TestbedError("another command of the testbed uses the cache")
+        if running := engine.running():
+            if hosts := running.labelled("container", f"{LABEL}=host"):
+                raise TestbedError(f"hosts use the cache, remove them first: {', '.join(hosts)}")
+            with step("removing images and volumes"):
+                _remove(running)
+                if images := running("image", "ls", "-q", f"--filter=label={LABEL}").split():
+                    running("image", "rm", "--force", *dict.fromkeys(images))
+                if volumes := running.labelled("volume", LABEL):
+                    running("volume", "rm", *volumes)
+        if not engine.down():
+            raise TestbedError(f"the private engine has other containers, so {cache()} stays")
+        shutil.rmtree(cache())
+    say(f"{cache()} is removed")
+
+
+def _remove(running: Engine) -> None:
+    running("rm", "--force", registry.CONTAINER, check=False)
+    running("network", "rm", NETWORK, check=False)
