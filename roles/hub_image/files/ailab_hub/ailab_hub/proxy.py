@@ -63,7 +63,7 @@ class RouteKeepingProxy(ConfigurableHTTPProxy):
         while True:
             pause = self.route_check_interval
             try:
-                # Asked first, because JupyterHub's own requests retry for 30 s and log each attempt.
+                # asked first: JupyterHub's own requests retry for 30 s and log each attempt
                 if not await asyncio.to_thread(_accepts_connections, self.api_url):
                     pause = min(pause, _AWAY_SECONDS)
                 else:

@@ -1,0 +1,167 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the end-to-end tests: a deployed server, its hub, and the main job to run again.
+
+The inventories are named by the option ``--inventory``, once or more, as for ``ansible-playbook``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .jupyterhub_client import JupyterHubClient
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--inventory",
+        action="append",
+        default=[],
+        help="an Ansible inventory whose group hub is deployed",
+    )
+
+
+@dataclass(frozen=True)
+class Server:
+    """A deployed server, reached by SSH as Ansible reaches it."""
+
+    address: str
+    ssh: tuple[str, ...]
+
+    def run(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
+        """Run a shell command as root and return its output; AssertionError with all it said where it fails."""
+        done = subprocess.run(
+            [*self.ssh, "sudo sh -c " + shlex.quote(command)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, (
+            f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done.stdout
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Return what ``docker inspect`` says of one container, volume, network or image."""
+        (answer,) = json.loads(self.run(f"docker inspect {shlex.quote(name)}"))
+        return answer
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a run of ``ansible-playbook`` came to."""
+
+    returncode: int
+    output: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Sums over the servers of the recap's ok, changed, failed, ..."""
+        counts: dict[str, int] = {}
+        for line in self.output.rpartition("PLAY RECAP")[2].splitlines()[1:]:
+            if not line.startswith("localhost"):
+                for name, number in re.findall(r"(\w+)=(\d+)", line):
+                    counts[name] = counts.get(name, 0) + int(number)
+        return counts
+
+
+@pytest.fixture(scope="session")
+def inventories(request: pytest.FixtureRequest) -> list[str]:
+    return list(request.config.getoption("--inventory"))
+
+
+@pytest.fixture(scope="session")
+def play(inventories: list[str]) -> Callable[..., Play]:
+    """Run a playbook of the project with further arguments."""
+
+    def run(*arguments: str, playbook: str = "site.yml", timeout: float = 900) -> Play:
+        command = [
+            "ansible-playbook",
+            *(f"--inventory={inventory}" for inventory in inventories),
+            playbook,
+            *arguments,
+        ]
+        done = subprocess.run(
+            command,
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Play(done.returncode, done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(inventories: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    command = [
+        "ansible-inventory",
+        *(f"--inventory={inventory}" for inventory in inventories),
+        "--list",
+    ]
+    found = json.loads(
+        subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    )
+    name = found["hub"]["hosts"][0]
+    values = found["_meta"]["hostvars"][name]
+    address = values["ansible_host"]
+    control = tmp_path_factory.mktemp("ssh") / "control"
+    options = [
+        "-i",
+        values["ansible_ssh_private_key_file"],
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ]
+    options += [
+        "-o",
+        "LogLevel=ERROR",
+        "-o",
+        "ControlMaster=auto",
+        "-o",
+        f"ControlPath={control}",
+        "-o",
+        "ControlPersist=60",
+    ]
+    ssh = ("ssh", *options, f"{values['ansible_user']}@{address}")
+    yield Server(address, ssh)
+    subprocess.run([*ssh[:-1], "-O", "exit", ssh[-1]], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def url(server: Server) -> str:
+    return f"http://{server.address}:8000/"
+
+
+@pytest.fixture
+def login(server: Server, url: str) -> Iterator[Callable[[str], JupyterHubClient]]:
+    """Log a user in, with the password the first run made on the server; all are logged out in the end."""
+    password = server.run("cat /var/lib/ailab-hub/secrets/shared_user_password").strip()
+    clients: list[JupyterHubClient] = []
+
+    def enter(name: str) -> JupyterHubClient:
+        client = JupyterHubClient(url)
+        clients.append(client)
+        client.login(name, password)
+        return client
+
+    yield enter
+    for client in clients:
+        client.close()
