@@ -180,7 +180,7 @@ class ResponseParser:
 
 
 def _protocol_error(what: str) -> DockerSocketError:
-    return DockerSocketError(PROTOCOL, "%s came from the socket" % what)
+    return DockerSocketError(PROTOCOL, f"{what} came from the socket")
 
 
 class DockerSocket:
@@ -200,7 +200,7 @@ class DockerSocket:
         Raises DockerSocketError with the reason there is no answer.
         """
         deadline = time.monotonic() + self.timeout
-        request = "GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n" % target
+        request = f"GET {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
         parser = ResponseParser(self.max_body)
         connection = self.connect(deadline)
         try:
@@ -216,7 +216,7 @@ class DockerSocket:
         except socket.timeout as exc:
             raise self._timed_out() from exc
         except OSError as exc:
-            raise DockerSocketError(PROTOCOL, "the connection broke: %s" % exc.strerror) from exc
+            raise DockerSocketError(PROTOCOL, f"the connection broke: {exc.strerror}") from exc
         finally:
             connection.close()
 
@@ -260,22 +260,22 @@ class DockerSocket:
             raise self._no_connection(exc) from exc
 
     def _timed_out(self) -> DockerSocketError:
-        text = "no answer from %s within %g s" % (self.path, self.timeout)
+        text = f"no answer from {self.path} within {self.timeout:g} s"
         return DockerSocketError(TIMEOUT, text)
 
     def _no_connection(self, error: OSError) -> DockerSocketError:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return DockerSocketError(MISSING, "there is no %s" % self.path)
+            return DockerSocketError(MISSING, f"there is no {self.path}")
         if error.errno in (errno.EACCES, errno.EPERM):
-            return DockerSocketError(DENIED, "no right to open %s" % self.path)
+            return DockerSocketError(DENIED, f"no right to open {self.path}")
         if error.errno == errno.ECONNREFUSED and not self._is_socket():
-            return DockerSocketError(NOT_A_SOCKET, "%s is not a socket" % self.path)
+            return DockerSocketError(NOT_A_SOCKET, f"{self.path} is not a socket")
         if error.errno == errno.ECONNREFUSED:
-            return DockerSocketError(REFUSED, "nothing listens on %s" % self.path)
+            return DockerSocketError(REFUSED, f"nothing listens on {self.path}")
         if error.errno in (errno.ELOOP, errno.EPROTOTYPE, errno.ENOTSOCK):
-            return DockerSocketError(NOT_A_SOCKET, "%s: %s" % (self.path, error.strerror))
+            return DockerSocketError(NOT_A_SOCKET, f"{self.path}: {error.strerror}")
         text = error.strerror or str(error)
-        return DockerSocketError(NOT_A_SOCKET, "%s: %s" % (self.path, text))
+        return DockerSocketError(NOT_A_SOCKET, f"{self.path}: {text}")
 
     def _is_socket(self) -> bool:
         try:

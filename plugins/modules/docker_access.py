@@ -464,18 +464,18 @@ def parse_socket(value: str) -> str:
         value = value[len(UNIX_SCHEME) :]
     elif "://" in value:
         raise ValueError(
-            "%s is no Unix socket, and there are no group and rights to check; expected a path or "
-            "unix:///PATH" % value
+            f"{value} is no Unix socket, and there are no group and rights to check; expected a path or "
+            "unix:///PATH"
         )
     if not value.startswith("/"):
-        raise ValueError("the socket %r is no full path" % value)
+        raise ValueError(f"the socket {value!r} is no full path")
     return value
 
 
 def parse_api_version(value: str) -> tuple[int, ...]:
     """The numbers of an API version. Raises ValueError for anything else."""
     if not API_VERSION.fullmatch(value):
-        raise ValueError('%r is no version of the API; expected one such as "1.41"' % value)
+        raise ValueError(f'{value!r} is no version of the API; expected one such as "1.41"')
     return tuple(int(number) for number in value.split("."))
 
 
@@ -620,7 +620,7 @@ def look_at_socket(path: str) -> Report:
         uid=status.st_uid,
         group=_group_name(status.st_gid),
         gid=status.st_gid,
-        mode="%04o" % mode,
+        mode=f"{mode:04o}",
         world_accessible=bool(mode & 0o002),
     )
     return found
@@ -864,7 +864,7 @@ def main() -> None:
     problems = judge(report, params["min_api_version"])
     result = result_of(report, problems)
     if problems and params["fail_on_problems"]:
-        lines = ["%s %s" % (problem["message"], problem["hint"]) for problem in problems]
+        lines = ["{} {}".format(problem["message"], problem["hint"]) for problem in problems]
         module.fail_json(msg="\n".join(lines), **result)
     module.exit_json(**result)
 

@@ -347,13 +347,13 @@ def listening_process(port: int) -> str:
     """Name and number of the process that listens on a port; empty if it cannot be told."""
     inodes = listening_inodes(read_text("/proc/net/tcp"), port)
     inodes |= listening_inodes(read_text("/proc/net/tcp6"), port)
-    links = {"socket:[%s]" % inode for inode in inodes}
+    links = {f"socket:[{inode}]" for inode in inodes}
     for descriptor in glob.iglob("/proc/[0-9]*/fd/*") if links else ():
         with contextlib.suppress(OSError):
             if os.readlink(descriptor) in links:
                 pid = descriptor.split("/")[2]
-                name = read_text("/proc/%s/comm" % pid).strip()
-                return "%s (process %s)" % (name, pid)
+                name = read_text(f"/proc/{pid}/comm").strip()
+                return f"{name} (process {pid})"
     return ""
 
 
@@ -405,13 +405,13 @@ def docker_info(engine: DockerSocket, images: t.Iterable[str]) -> dict[str, obje
         info["api_version"] = version["ApiVersion"]
         info["data_root"] = (engine.get_json("/info") or {}).get("DockerRootDir")
         info["images"] = {
-            image: engine.get_json("/images/%s/json" % quote(image)) is not None for image in images
+            image: engine.get_json(f"/images/{quote(image)}/json") is not None for image in images
         }
         info["answers"] = True
     except DockerSocketError as exc:
         info["reason"], info["error"] = exc.reason, str(exc)
     except (KeyError, TypeError, AttributeError):
-        info["reason"], info["error"] = "protocol", "%s is not Docker's socket" % engine.path
+        info["reason"], info["error"] = "protocol", f"{engine.path} is not Docker's socket"
     return info
 
 

@@ -216,7 +216,7 @@ class Attributes(t.NamedTuple):
     mode: int
 
     def __str__(self) -> str:
-        return "%04o %s:%s" % (self.mode, _user_name(self.uid), _group_name(self.gid))
+        return f"{self.mode:04o} {_user_name(self.uid)}:{_group_name(self.gid)}"
 
 
 class Found(t.NamedTuple):
@@ -233,7 +233,7 @@ def parse_mode(value: object) -> int:
         raise Refused('mode: expected four octal digits in quotes, such as "0400"')
     mode = int(value, 8)
     if mode & 0o007:
-        raise Refused('mode: %s lets everybody on the host at the secrets; use "0400"' % value)
+        raise Refused(f'mode: {value} lets everybody on the host at the secrets; use "0400"')
     return mode
 
 
@@ -246,15 +246,15 @@ def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
         content = (entry.get("content") or "").encode("utf-8", "surrogateescape") or None
         if not NAME_PATTERN.fullmatch(name.replace(FINGERPRINT, "x")):
             raise Refused(
-                "files: %r is no name for a file here; use letters, digits, '.', '_' and '-', "
-                "not beginning with '.' or '-'" % name
+                f"files: {name!r} is no name for a file here; use letters, digits, '.', '_' and '-', "
+                "not beginning with '.' or '-'"
             )
         if FINGERPRINT in name and content is None:
-            raise Refused("files: %s needs a content to take the fingerprint of" % name)
+            raise Refused(f"files: {name} needs a content to take the fingerprint of")
         if size < 0 or (entry.get("bytes") is not None and size < 1):
-            raise Refused("files: %s: bytes must be 1 or more" % name)
+            raise Refused(f"files: {name}: bytes must be 1 or more")
         if name in [other.asked for other in wanted]:
-            raise Refused("files: %s is named twice" % name)
+            raise Refused(f"files: {name} is named twice")
         wanted.append(Wanted(name, size, content))
     return wanted
 
@@ -291,14 +291,13 @@ class Directory:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as exc:
             if exc.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENOENT):
-                raise Refused("%s: expected a folder, found something else" % path) from exc
+                raise Refused(f"{path}: expected a folder, found something else") from exc
             raise
         status = os.fstat(self._descriptor)
         if status.st_uid != os.geteuid():
             raise Refused(
-                "%s belongs to %s, who could replace the secrets in it; expected %s (mend it: "
-                "chown %s %s, or run this as its owner)"
-                % (path, _user_name(status.st_uid), _user_name(os.geteuid()), os.geteuid(), path)
+                f"{path} belongs to {_user_name(status.st_uid)}, who could replace the secrets in it; expected {_user_name(os.geteuid())} (mend it: "
+                f"chown {os.geteuid()} {path}, or run this as its owner)"
             )
         self.mode = stat.S_IMODE(status.st_mode)
         if self.mode & ~DIRECTORY_MODE:
@@ -330,8 +329,8 @@ class Directory:
 
     def _no_file(self, name: str) -> Refused:
         return Refused(
-            "%s: expected a plain file, found something else (a link, a folder, a pipe); move it "
-            "away" % os.path.join(self.path, name)
+            f"{os.path.join(self.path, name)}: expected a plain file, found something else (a link, a folder, a pipe); move it "
+            "away"
         )
 
     def make(self, name: str, content: bytes, attributes: Attributes) -> bytes:
@@ -358,7 +357,7 @@ class Directory:
         attributes: Attributes,
         place: t.Callable[..., None],
     ) -> bool:
-        temporary = ".%s.%s" % (name, secrets.token_hex(8))
+        temporary = f".{name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
         try:
@@ -413,7 +412,7 @@ class SecretFiles:
         self.before: dict[str, str] = {}
         self.after: dict[str, str] = {}
         if not directory.made:
-            self.before["./"] = "%04o" % directory.mode
+            self.before["./"] = f"{directory.mode:04o}"
         self.after["./"] = "%04o" % (
             DIRECTORY_MODE if directory.made else directory.mode & DIRECTORY_MODE
         )
@@ -439,15 +438,15 @@ class SecretFiles:
         content = wanted.content or kept
         makes = content is None and wanted.size > 0
         if content is None and not makes and self.directory.write:
-            raise Refused("%s: missing, and neither content nor bytes to make it of" % path)
+            raise Refused(f"{path}: missing, and neither content nor bytes to make it of")
         writes = makes or (content is not None and content != kept)
         changed = writes or (kept is not None and found.attributes != self.attributes)
         if found:
             self.before[name] = str(found.attributes)
             if found.attributes.mode & 0o007:
                 self.warnings.append(
-                    "%s could be read by everybody on the host until now (mode %04o). Think about "
-                    "replacing the secret." % (path, found.attributes.mode)
+                    f"{path} could be read by everybody on the host until now (mode {found.attributes.mode:04o}). Think about "
+                    "replacing the secret."
                 )
         if content is not None or makes:
             self.after[name] = str(self.attributes) + (" (new content)" if found and writes else "")
@@ -493,7 +492,7 @@ class SecretFiles:
 
 
 def _listing(entries: t.Mapping[str, str]) -> str:
-    return "".join("%s %s\n" % (entries[name], name) for name in sorted(entries))
+    return "".join(f"{entries[name]} {name}\n" for name in sorted(entries))
 
 
 def _user_id(name: str, may_be_missing: bool) -> int | None:
@@ -502,7 +501,7 @@ def _user_id(name: str, may_be_missing: bool) -> int | None:
     except KeyError:
         if may_be_missing:
             return None
-        raise Refused("owner: no user %r on this host" % name) from None
+        raise Refused(f"owner: no user {name!r} on this host") from None
 
 
 def _group_id(name: str, may_be_missing: bool) -> int | None:
@@ -511,7 +510,7 @@ def _group_id(name: str, may_be_missing: bool) -> int | None:
     except KeyError:
         if may_be_missing:
             return None
-        raise Refused("group: no group %r on this host" % name) from None
+        raise Refused(f"group: no group {name!r} on this host") from None
 
 
 def _user_name(uid: int | None) -> str:
@@ -594,7 +593,7 @@ def main() -> None:
         name = exc.filename if isinstance(exc.filename, str) else ""
         path = os.path.join(module.params["directory"], name)
         hint = "; this needs root (become: true)" if isinstance(exc, PermissionError) else ""
-        module.fail_json(msg="%s: %s%s" % (path, exc.strerror, hint))
+        module.fail_json(msg=f"{path}: {exc.strerror}{hint}")
 
 
 if __name__ == "__main__":
