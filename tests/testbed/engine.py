@@ -51,11 +51,13 @@ class Engine:
     def answers(self) -> bool:
         return bool(self("version", "--format", "{{.Server.Version}}", check=False))
 
-    def inspect(self, *names: str) -> list[dict[str, Any]]:
-        """The engine's description of objects of any kind; those that do not exist are left out."""
+    def inspect(self, kind: str, *names: str) -> list[dict[str, Any]]:
+        """Describe objects of a kind (container, image, network); those not there are left out."""
         if not names:
             return []
-        found: list[dict[str, Any]] = json.loads(self("inspect", *names, check=False) or "[]")
+        found: list[dict[str, Any]] = json.loads(
+            self("inspect", f"--type={kind}", *names, check=False) or "[]"
+        )
         return found
 
     def labelled(self, kind: str, *labels: str) -> list[str]:

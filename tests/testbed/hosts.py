@@ -45,9 +45,10 @@ target=/volumes/$2/_data
 find . -mindepth 1 -maxdepth 1 ! -name overlay2 -exec cp -a -t $target {} +
 [ -d overlay2 ] || exit 0
 cp -a -l overlay2 $target
-for layer in $(cat image/overlay2/layerdb/mounts/*/*-id 2> /dev/null); do
-    rm -rf $target/overlay2/$layer
-    cp -a overlay2/$layer $target/overlay2
+for file in image/overlay2/layerdb/mounts/*/*-id; do
+    [ -e $file ] || continue
+    rm -rf $target/overlay2/$(cat $file)
+    cp -a overlay2/$(cat $file) $target/overlay2
 done
 """
 
@@ -71,7 +72,7 @@ def up(
     """
     container = _container(instance, name)
     with step(f"starting host {name}"):
-        if engine.inspect(container):
+        if engine.inspect("container", container):
             engine("start", container)
         else:
             _create(engine, name, instance, suite, store, snapshot)
@@ -81,15 +82,18 @@ def up(
 def save(engine: Engine, name: str, instance: str, snapshot: str) -> None:
     """Keep a host, its file system and its engine's data, as a snapshot that hosts start from."""
     container = _container(instance, name)
-    if not engine.inspect(container):
+    found = engine.inspect("container", container)
+    if not found:
         raise TestbedError(f"instance {instance} has no host {name}")
     with step(f"saving host {name} as {snapshot}"), lock(f"snapshot-{snapshot}"):
+        engine("image", "rm", _image(snapshot), check=False)
         engine("stop", "-t", str(STOP_SECONDS), container)
-        engine("commit", f"--change=LABEL {LABEL}=snapshot", container, _image(snapshot))
-        engine("volume", "rm", "--force", _volume(snapshot))
-        engine("volume", "create", f"--label={LABEL}=snapshot", _volume(snapshot))
-        _copy_data(engine, _image(snapshot), container, _volume(snapshot))
-        engine("start", container)
+        try:
+            labels = [f"{LABEL}=snapshot"]
+            _make_volume(engine, _volume(snapshot), labels, found[0]["Image"], container)
+            engine("commit", f"--change=LABEL {LABEL}=snapshot", container, _image(snapshot))
+        finally:
+            engine("start", container)
         _await_boot(engine, container)
 
 
@@ -117,7 +121,7 @@ def describe(engine: Engine, instance: str) -> dict[str, dict[str, Any]]:
             "address": network.address(container),
             "registry": labels[f"{LABEL}.registry"],
         }
-        for container in engine.inspect(*containers)
+        for container in engine.inspect("container", *containers)
         if (labels := container["Config"]["Labels"])
     }
 
@@ -183,7 +187,7 @@ def _create(
 ) -> None:
     container = _container(instance, name)
     image = images.host(engine, suite)
-    if snapshot and not engine.inspect(_image(snapshot)):
+    if snapshot and not engine.inspect("image", _image(snapshot)):
         raise TestbedError(f"no snapshot {snapshot}; there are: {', '.join(snapshots(engine))}")
     labels = [
         f"{LABEL}=host",
@@ -191,10 +195,7 @@ def _create(
         f"{LABEL}.name={name}",
         f"{LABEL}.registry={store.name if store else ''}",
     ]
-    labelled = [f"--label={label}" for label in labels]
-    engine("volume", "create", *labelled, container)
-    if snapshot:
-        _copy_data(engine, image, _volume(snapshot), container)
+    _make_volume(engine, container, labels, image, _volume(snapshot) if snapshot else None)
     # The default network's resolvers are real ones; on ours there is only Docker's own at
     # 127.0.0.11, out of reach for the containers of an engine inside the host.
     resolvers = engine("run", "--rm", image, "cat", "/etc/resolv.conf")
@@ -204,7 +205,7 @@ def _create(
             "--detach",
             f"--name={container}",
             f"--hostname={name}",
-            *labelled,
+            *(f"--label={label}" for label in labels),
             f"--network={NETWORK}",
             f"--ip={address}",
             *([f"--add-host={HOSTNAME}:{store.address}"] if store else []),
@@ -226,13 +227,16 @@ def _create(
         )
 
 
-def _copy_data(engine: Engine, image: str, source: str, target: str) -> None:
-    """Copy one volume of an engine's data to another, in a container from any image of a host."""
-    volumes = engine("info", "--format={{.DockerRootDir}}/volumes:/volumes")
-    engine(
-        "run", "--rm", "--network=none", "--volume", volumes, image,
-        "sh", "-c", COPY_DATA, "sh", source, target,
-    )  # fmt: skip
+def _make_volume(
+    engine: Engine, volume: str, labels: list[str], image: str, source: str | None
+) -> None:
+    """Make a volume for an engine's data: empty, or a copy of another one made in an image."""
+    engine("volume", "rm", "--force", volume)
+    engine("volume", "create", *(f"--label={label}" for label in labels), volume)
+    if source:
+        mount = engine("info", "--format={{.DockerRootDir}}/volumes:/volumes")
+        shell = ["sh", "-c", COPY_DATA, "sh", source, volume]
+        engine("run", "--rm", "--network=none", f"--volume={mount}", image, *shell)
 
 
 def _await_boot(engine: Engine, container: str) -> None:
@@ -244,7 +248,7 @@ def _await_boot(engine: Engine, container: str) -> None:
         if state in ("running", "degraded"):
             break
         time.sleep(0.2)
-    address = network.address(engine.inspect(container)[0])
+    address = network.address(engine.inspect("container", container)[0])
     while time.monotonic() < deadline and not banner.startswith("SSH-"):
         try:
             with socket.create_connection((address, 22), timeout=2) as connection:

@@ -28,7 +28,7 @@ def build(engine: Engine, recipe: str, base: str, **arguments: str) -> str:
     suite = base.rpartition(":")[2].partition("-")[0]
     name = f"ailab-hub-testbed/{recipe}:{suite}-{content.hexdigest()[:12]}"
     with lock(f"{recipe}-{suite}"):
-        if not engine.inspect(name):
+        if not engine.inspect("image", name):
             options = [f"--build-arg={key.upper()}={value}" for key, value in arguments.items()]
             with step(f"building {recipe} ({suite})"):
                 engine(

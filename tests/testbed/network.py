@@ -20,11 +20,11 @@ FIRST_HOST = 16
 def up(engine: Engine) -> ipaddress.IPv4Network:
     """Make the network unless it is there. Returns its addresses."""
     with lock("network"):
-        found = engine.inspect(NETWORK)
+        found = engine.inspect("network", NETWORK)
         if not found:
             subnet = f"{prefix(engine)}.16.0/20"
             engine("network", "create", f"--label={LABEL}=network", f"--subnet={subnet}", NETWORK)
-            found = engine.inspect(NETWORK)
+            found = engine.inspect("network", NETWORK)
     return ipaddress.IPv4Network(found[0]["IPAM"]["Config"][0]["Subnet"])
 
 
@@ -41,7 +41,7 @@ def free_address(engine: Engine) -> Iterator[str]:
     with lock("addresses"):
         taken = {
             address(container)
-            for container in engine.inspect(*engine.labelled("container", LABEL))
+            for container in engine.inspect("container", *engine.labelled("container", LABEL))
             if NETWORK in container["NetworkSettings"]["Networks"]
         }
         for free in list(network.hosts())[FIRST_HOST:]:

@@ -69,7 +69,7 @@ def up(engine: Engine) -> Registry:
     address = str(network.up(engine)[2])
     ca_file = cache("registry-ca.pem")
     with lock("registry"):
-        container = next(iter(engine.inspect(CONTAINER)), None)
+        container = next(iter(engine.inspect("container", CONTAINER)), None)
         if (
             not container
             or not container["State"]["Running"]

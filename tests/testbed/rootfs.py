@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 import ssl
 import tempfile
 from pathlib import Path
 
-from .engine import Engine
+from .engine import LABEL, Engine
 from .system import cache, find, lock, require, run, step
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -45,15 +46,16 @@ def base(engine: Engine, suite: str) -> str:
     content = hashlib.sha256("\0".join([sources, DPKG, *authorities]).encode()).hexdigest()[:12]
     name = f"ailab-hub-testbed/debian:{suite}-{content}"
     with lock(f"debian-{suite}"):
-        if not engine.inspect(name):
+        if not engine.inspect("image", name):
             archive = cache("rootfs", f"{suite}-{content}.tar.gz")
             if not archive.exists():
                 _bootstrap(suite, sources, authorities, archive)
             with step(f"importing Debian {suite}"):
-                engine("import", f"--change=LABEL {'ailab.hub.testbed'}=image", str(archive), name)
+                engine("import", f"--change=LABEL {LABEL}=image", str(archive), name)
     return name
 
 
+@functools.cache
 def mirrors() -> dict[str, str]:
     """Where this machine gets Debian's packages from, by the label of the archive."""
     found = dict(MIRRORS)
