@@ -34,10 +34,8 @@ def bases_up(arguments: Arguments) -> None:
 def host_up(arguments: Arguments) -> None:
     """make a host or start it again; what it needs is made first"""
     running = engine.up()
-    store = bases.up(running, arguments.suite) if arguments.bases == "stand-ins" else None
-    hosts.up(
-        running, arguments.name, arguments.instance, arguments.suite, store, arguments.snapshot
-    )
+    store = bases.up(running, arguments.suite) if arguments.bases == "stand-in" else None
+    hosts.up(running, arguments.name, arguments.instance, arguments.suite, store, arguments.snapshot)
 
 
 def host_save(arguments: Arguments) -> None:
@@ -110,9 +108,9 @@ OPTIONS = {
         "help": "Debian of the hosts (default: SUITE, else bookworm)",
     },
     "--bases": {
-        "choices": ["stand-ins", "official"],
-        "default": os.environ.get("BASES") or "stand-ins",
-        "help": "where base images come from (default: BASES, else stand-ins)",
+        "choices": ["stand-in", "official"],
+        "default": os.environ.get("BASES") or "stand-in",
+        "help": "where base images come from (default: BASES, else stand-in)",
     },
     "--jupyterhub": {
         "nargs": "+",
@@ -134,9 +132,7 @@ def parse() -> Arguments:
         if group not in levels:
             above = levels[""].add_parser(group, help=f"{group} ... (see {group} --help)")
             levels[group] = above.add_subparsers(required=True, metavar="COMMAND")
-        command = levels[group].add_parser(
-            name, help=function.__doc__, description=function.__doc__
-        )
+        command = levels[group].add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(run=function)
         for option in options:
             command.add_argument(option, **OPTIONS[option])  # type: ignore[arg-type]
@@ -153,7 +149,7 @@ def main() -> int:
             # What all share is removed only while nobody holds this lock.
             with lock("busy", shared=True):
                 arguments.run(arguments)
-    except TestbedError as error:
+    except (TestbedError, OSError) as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -55,9 +55,7 @@ class Engine:
         """Describe objects of a kind (container, image, network); those not there are left out."""
         if not names:
             return []
-        found: list[dict[str, Any]] = json.loads(
-            self("inspect", f"--type={kind}", *names, check=False) or "[]"
-        )
+        found: list[dict[str, Any]] = json.loads(self("inspect", f"--type={kind}", *names, check=False) or "[]")
         return found
 
     def labelled(self, kind: str, *labels: str) -> list[str]:
@@ -74,9 +72,7 @@ def running() -> Engine | None:
         if engine := _connect(address):
             return engine
         if address != _socket():
-            raise TestbedError(
-                f"no Docker Engine answers at DOCKER_HOST={address}: unset or mend it"
-            )
+            raise TestbedError(f"no Docker Engine answers at DOCKER_HOST={address}: unset or mend it")
         return None
     return (_connect(_socket()) if _pid() else None) or _connect(None)
 
@@ -87,10 +83,7 @@ def up() -> Engine:
         if engine := running():
             return engine
         if os.geteuid() != 0:
-            raise TestbedError(
-                "no Docker Engine answers: start one, or run as root on Debian or Ubuntu, "
-                "where a private one is installed and started for you"
-            )
+            raise TestbedError("no Docker Engine answers: start one, or run as root on Debian or Ubuntu, where a private one is installed and started for you")
         require("docker", "dockerd", "iptables", "ip")
         # Where systemd runs, installing the package has just started it.
         return running() or _start()
@@ -102,8 +95,8 @@ def down() -> bool:
         if not _pid():
             return True
         engine = _connect(_socket())
-        if engine and (containers := engine("ps", "--all", "--quiet").split()):
-            say(f"the private engine stays: it holds {len(containers)} more containers")
+        if engine and engine("ps", "--all", "--quiet"):
+            say(f"the private engine stays: containers of others are in it")
             return False
         with step("stopping the private Docker Engine"):
             _stop()
@@ -117,10 +110,7 @@ def prefix(engine: Engine) -> str:
 
 def _free_prefix() -> str:
     routes = [
-        ipaddress.ip_network(word)
-        for line in run("ip", "-4", "route", "show", "table", "all").splitlines()
-        for word in line.split()[:2]
-        if word[0].isdigit()
+        ipaddress.ip_network(word) for line in run("ip", "-4", "route", "show", "table", "all").splitlines() for word in line.split()[:2] if word[0].isdigit()
     ]
     for number in range(192, 224):
         if not any(route.overlaps(ipaddress.ip_network(f"10.{number}.0.0/16")) for route in routes):
@@ -161,6 +151,9 @@ def _start() -> Engine:
     with step("starting a private Docker Engine"):
         prefix, bridge = _make_bridge()
         daemon = find("dockerd") or "dockerd"
+        # A killed engine leaves these behind, and the next takes zombies for living processes.
+        for stale in ("pid", "exec/containerd/containerd.pid"):
+            (folder / stale).unlink(missing_ok=True)
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [
@@ -201,6 +194,8 @@ def _stop() -> None:
             time.sleep(0.2)
         else:
             raise TestbedError(f"the private Docker Engine (process {pid}) does not stop")
+    # An engine that followed a killed one does not know of the mount that one made.
+    run("umount", "--recursive", cache("engine", "data"), check=False)
     prefix = cache("engine", "prefix").read_text()
     for rule in _rules(prefix):
         run("iptables", *rule.replace("-I", "-D").split(), check=False)

@@ -137,8 +137,7 @@ def inventory(engine: Engine, instance: str) -> str:
         "ansible_become": True,
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_ssh_private_key_file": str(key(instance)),
-        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-        " -o LogLevel=ERROR",
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         "testbed_registry": store,
         "testbed_registry_ca_file": str(cache("registry-ca.pem")) if store else "",
         "testbed_ca_file": str(rootfs.BUNDLE) if rootfs.added_authorities() else "",
@@ -227,9 +226,7 @@ def _create(
         )
 
 
-def _make_volume(
-    engine: Engine, volume: str, labels: list[str], image: str, source: str | None
-) -> None:
+def _make_volume(engine: Engine, volume: str, labels: list[str], image: str, source: str | None) -> None:
     """Make a volume for an engine's data: empty, or a copy of another one made in an image."""
     engine("volume", "rm", "--force", volume)
     engine("volume", "create", *(f"--label={label}" for label in labels), volume)
@@ -258,6 +255,5 @@ def _await_boot(engine: Engine, container: str) -> None:
             time.sleep(0.2)
     if not banner.startswith("SSH-"):
         raise TestbedError(
-            f"host {container} does not answer by SSH within {BOOT_SECONDS} s "
-            f"(systemd: {state or 'none'}; SSH: {banner}): see docker logs {container}"
+            f"host {container} does not answer by SSH within {BOOT_SECONDS} s (systemd: {state or 'none'}; SSH: {banner}): see docker logs {container}"
         )

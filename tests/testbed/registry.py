@@ -70,11 +70,7 @@ def up(engine: Engine) -> Registry:
     ca_file = cache("registry-ca.pem")
     with lock("registry"):
         container = next(iter(engine.inspect("container", CONTAINER)), None)
-        if (
-            not container
-            or not container["State"]["Running"]
-            or container["Config"]["Image"] != image
-        ):
+        if not container or not container["State"]["Running"] or container["Config"]["Image"] != image:
             with step("starting the registry"):
                 engine("rm", "--force", CONTAINER, check=False)
                 engine("volume", "create", f"--label={LABEL}=registry", VOLUME)

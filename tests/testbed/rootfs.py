@@ -60,9 +60,7 @@ def mirrors() -> dict[str, str]:
     """Where this machine gets Debian's packages from, by the label of the archive."""
     found = dict(MIRRORS)
     if find("apt-get"):
-        listed = run(
-            "apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"
-        )
+        listed = run("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
         for line in listed.splitlines():
             label, _, address = line.rpartition(" ")
             if label in found and address.startswith("http"):
@@ -74,11 +72,7 @@ def added_authorities() -> list[str]:
     """Certificates (PEM) this machine trusts beyond those its distribution ships."""
     if not BUNDLE.exists() or not DISTRIBUTED.exists():
         return []
-    shipped = {
-        ssl.PEM_cert_to_DER_cert(text)
-        for file in DISTRIBUTED.rglob("*.crt")
-        for text in _certificates(file)
-    }
+    shipped = {ssl.PEM_cert_to_DER_cert(text) for file in DISTRIBUTED.rglob("*.crt") for text in _certificates(file)}
     return [text for text in _certificates(BUNDLE) if ssl.PEM_cert_to_DER_cert(text) not in shipped]
 
 
