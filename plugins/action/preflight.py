@@ -42,6 +42,9 @@ FACTS = frozenset({"lab_image_reference", "hub_image_reference"})
 KNOWN_VARIABLES = "jupyterhub_known_variables"
 CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
 
+# The folder of the roles, relative to this file: the collection may be a checkout of any name.
+ROLES = Path(__file__).parents[2] / "roles"
+
 Specs = dict[str, dict[str, Any]]
 
 
@@ -63,8 +66,7 @@ class ActionModule(ActionBase):
                 "check_host": {"type": "bool", "default": True},
             }
         )
-        collection = Path(__file__).parents[2]
-        specs, defaults = self._load_roles(collection / "roles")
+        specs, defaults = self._load_roles()
         roles = options["roles"]
         if unknown := [role for role in roles if role not in specs]:
             known = ", ".join(sorted(specs))
@@ -82,18 +84,17 @@ class ActionModule(ActionBase):
         problems += self._check_ca_files(values)
         host: dict[str, Any] | None = None
         if options["check_host"]:
-            supported = collection / "roles" / "docker_engine" / "vars"
-            host, found = self._check_host(roles, values, variables, supported)
+            host, found = self._check_host(roles, values, variables)
             problems += found
         if problems:
             return self._failure(problems, str(variables.get("inventory_hostname", "the server")))
         return self._success(roles, specs, values, host)
 
-    def _load_roles(self, folder: Path) -> tuple[Specs, dict[str, Any]]:
+    def _load_roles(self) -> tuple[Specs, dict[str, Any]]:
         """The options of every role of the collection, and all defaults, which are templates."""
         specs: Specs = {}
         defaults: dict[str, Any] = {}
-        for path in sorted(folder.glob("*/meta/argument_specs.yml")):
+        for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
             loaded = self._loader.load_from_file(str(path), trusted_as_template=True)
             specs[path.parts[-3]] = loaded["argument_specs"]["main"].get("options") or {}
             file = path.parents[1] / "defaults" / "main.yml"
@@ -164,7 +165,6 @@ class ActionModule(ActionBase):
         roles: list[str],
         values: Mapping[str, Any],
         variables: dict[str, Any],
-        supported: Path,
     ) -> tuple[dict[str, Any] | None, list[Problem]]:
         """Ask the server once and judge what it says."""
         try:
@@ -178,7 +178,7 @@ class ActionModule(ActionBase):
         host = result.get("host")
         if result.get("failed") or not host:
             return None, [unreachable(str(result.get("msg", "the check failed")).strip())]
-        systems = {path.stem for path in supported.glob("[A-Z]*_*.yml")}
+        systems = {path.stem for path in ROLES.glob("docker_engine/vars/[A-Z]*_*.yml")}
         return host, list(check_host(roles, values, host, systems))
 
     @staticmethod

@@ -82,9 +82,9 @@ class ResponseParser:
 
     def finish(self) -> Response:
         """Take the end of the stream. Returns the answer."""
-        if self.response is None and self._headers is not None:
-            if not self._chunked and self._length is None:
-                self._complete()
+        to_the_end = not self._chunked and self._length is None
+        if self.response is None and self._headers is not None and to_the_end:
+            self._complete()
         if self.response is None:
             raise _protocol_error(
                 "half an answer" if self._buffer or self._headers is not None else "no answer"
@@ -98,7 +98,7 @@ class ResponseParser:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0 or end > MAX_HEAD:
             if len(self._buffer) > MAX_HEAD:
-                raise _protocol_error("headers of more than %d KiB" % (MAX_HEAD // 1024))
+                raise _protocol_error(f"headers of more than {MAX_HEAD // 1024} KiB")
             return False
         status_line, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
@@ -173,7 +173,7 @@ class ResponseParser:
 
     def _limit(self, size: int) -> None:
         if size > self._max_body:
-            raise _protocol_error("an answer of more than %d KiB" % (self._max_body // 1024))
+            raise _protocol_error(f"an answer of more than {self._max_body // 1024} KiB")
 
     def _complete(self) -> None:
         self.response = Response(self._status, self._headers or {}, bytes(self._body))
@@ -229,7 +229,7 @@ class DockerSocket:
         if response.status == 404:
             return None
         if response.status != 200:
-            raise _protocol_error("the HTTP status %d" % response.status)
+            raise _protocol_error(f"the HTTP status {response.status}")
         try:
             return json.loads(response.body.decode("utf-8"))
         except (ValueError, RecursionError) as exc:

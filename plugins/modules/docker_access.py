@@ -46,7 +46,8 @@ options:
     default: []
   timeout:
     description:
-      - Seconds the engine may take for its whole answer. A slow trickle of bytes does not prolong it.
+      - Seconds the engine may take for its whole answer. A slow trickle of bytes does not prolong
+        it.
     type: float
     default: 5.0
   probe_daemon:
@@ -464,8 +465,8 @@ def parse_socket(value: str) -> str:
         value = value[len(UNIX_SCHEME) :]
     elif "://" in value:
         raise ValueError(
-            f"{value} is no Unix socket, and there are no group and rights to check; expected a path or "
-            "unix:///PATH"
+            f"{value} is no Unix socket, and there are no group and rights to check; expected a "
+            "path or unix:///PATH"
         )
     if not value.startswith("/"):
         raise ValueError(f"the socket {value!r} is no full path")

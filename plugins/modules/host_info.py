@@ -100,7 +100,8 @@ host:
       returned: always
       sample: 0
     python_apt:
-      description: Whether the Python package apt can be imported by the module's Python or the system's.
+      description:
+        - Whether the Python package apt can be imported by the module's Python or the system's.
       type: bool
       returned: always
       sample: true
@@ -146,7 +147,9 @@ host:
       returned: always
       contains:
         error:
-          description: V(taken), V(no_such_address), V(denied) or another system's word. V(null) if the port is free.
+          description:
+            - V(taken), V(no_such_address), V(denied) or another word of the system. V(null) if the
+              port is free.
           type: str
           returned: always
           sample: taken
@@ -172,8 +175,8 @@ host:
           sample: true
         reason:
           description:
-            - Why not. One of V(missing), V(not_a_socket), V(denied), V(refused), V(timeout), V(protocol).
-              V(null) if it answers.
+            - Why not. One of V(missing), V(not_a_socket), V(denied), V(refused), V(timeout),
+              V(protocol). V(null) if it answers.
           type: str
           returned: always
           sample: refused
@@ -204,8 +207,8 @@ host:
           sample: {"exasol/ai-lab:6.0.0": true}
         daemon_json_newer_than_engine:
           description:
-            - Whether C(/etc/docker/daemon.json) was written after the engine was started, so that the engine
-              does not know all of it.
+            - Whether C(/etc/docker/daemon.json) was written after the engine was started, so that
+              the engine does not know all of it.
           type: bool
           returned: always
           sample: false
@@ -215,10 +218,10 @@ import contextlib
 import errno
 import glob
 import importlib.util
+import json
 import os
 import socket
 import struct
-import typing as t
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
@@ -270,12 +273,12 @@ def parse_routes(text: str) -> list[dict[str, str]]:
         # The kernel prints addresses as the machine's integers.
         address = socket.inet_ntoa(struct.pack("=I", int(fields[1], 16)))
         prefix = bin(int(fields[7], 16)).count("1")
-        networks.append({"network": "%s/%d" % (address, prefix), "interface": fields[0]})
+        networks.append({"network": f"{address}/{prefix}", "interface": fields[0]})
     return networks
 
 
 def parse_local_addresses(text: str) -> list[dict[str, str]]:
-    """The system's own addresses from the text of /proc/net/fib_trie, those of loopback left out."""
+    """The system's own addresses from the text of /proc/net/fib_trie, without those of loopback."""
     found = set()
     address = ""
     for line in text.splitlines():
@@ -292,9 +295,9 @@ def listening_inodes(text: str, port: int) -> set[str]:
     inodes = set()
     for line in text.splitlines()[1:]:
         fields = line.split()
-        if len(fields) > 9 and fields[3] == TCP_LISTEN:
-            if int(fields[1].rpartition(":")[2], 16) == port:
-                inodes.add(fields[9])
+        listens = len(fields) > 9 and fields[3] == TCP_LISTEN
+        if listens and int(fields[1].rpartition(":")[2], 16) == port:
+            inodes.add(fields[9])
     return inodes
 
 
@@ -324,7 +327,7 @@ def free_disk(path: str) -> dict[str, object]:
 
 
 def try_port(address: str, port: int) -> str | None:
-    """Listen for a moment. None if that works, else V(taken), V(no_such_address) or another word."""
+    """Listen for a moment. None if that works, else why not, in the words of RETURN."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
         # Connections that ended a moment ago must not count.
@@ -363,7 +366,7 @@ def port_info(engine: DockerSocket | None, address: str, port: int) -> dict[str,
     holder, own = "", False
     if error == "taken":
         holder = listening_process(port)
-        filters = quote('{"publish":["%d/tcp"]}' % port)
+        filters = quote(json.dumps({"publish": [f"{port}/tcp"]}))
         with contextlib.suppress(DockerSocketError):
             containers = engine.get_json("/containers/json?filters=" + filters) if engine else []
             for container in containers or []:
@@ -387,7 +390,7 @@ def daemon_json_newer_than_engine() -> bool:
         return False
 
 
-def docker_info(engine: DockerSocket, images: t.Iterable[str]) -> dict[str, object]:
+def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
     """What the engine says of itself."""
     info: dict[str, object] = {
         "answers": False,
@@ -396,7 +399,7 @@ def docker_info(engine: DockerSocket, images: t.Iterable[str]) -> dict[str, obje
         "version": None,
         "api_version": None,
         "data_root": None,
-        "images": {image: False for image in images},
+        "images": dict.fromkeys(images, False),
         "daemon_json_newer_than_engine": daemon_json_newer_than_engine(),
     }
     try:

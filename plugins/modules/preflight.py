@@ -12,7 +12,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Check all variables and the server before the first change, and convert the values
+short_description: Check all variables and the server before the first change
 version_added: 0.1.0
 author:
   - ailab.hub contributors
@@ -23,8 +23,8 @@ description:
     mends it. Nothing is changed.
   - Returns the values converted to the types the specifications ask for. Ansible's own validation
     lets V("no") and V("8000") through as text, and the roles would go on with the text.
-  - Each variable is filled in on its own. Defaults of all roles of the collection count, also before
-    the roles run.
+  - Each variable is filled in on its own. Defaults of all roles of the collection count, also
+    before the roles run.
   - A variable that begins with the name of a role and that no role knows is a problem. Names listed
     in C(jupyterhub_known_variables) are let through.
 extends_documentation_fragment:
@@ -101,5 +101,5 @@ msg:
   returned: failure
   sample: |-
     1 problem on web1. Nothing was changed.
-    1. jupyterhub_port: found the number 70000, expected a TCP port from 1 to 65535. Set jupyterhub_port to one of them; the default is 8000.
+    1. jupyterhub_port: found "abc", expected a whole number. Write it in digits, without quotes.
 """

@@ -20,17 +20,15 @@ description:
     first byte, so that a reader finds the old secret or the new one and never half of it.
   - No secret and nothing computed from one without a key is returned, logged or shown as a
     difference.
+extends_documentation_fragment:
+  - ailab.hub._attributes
 attributes:
   check_mode:
     support: full
-    description: Reports what would be made or changed, and changes nothing.
   diff_mode:
     support: full
-    description: Shows names, owners and modes of the files, and where content changes. Never content.
-  platform:
-    support: full
-    platforms: posix
-    description: Systems the module runs on.
+    details:
+      - Shows names, owners and modes of the files, and where content changes. Never content.
 options:
   directory:
     description:
@@ -69,8 +67,8 @@ options:
         required: true
       bytes:
         description:
-          - Number of random bytes to make if the file is missing or empty. They are written as hexadecimal digits,
-            two for each byte.
+          - Number of random bytes to make if the file is missing or empty. They are written as
+            hexadecimal digits, two for each byte.
           - An existing file is kept, however long it is.
         type: int
       content:
@@ -87,8 +85,8 @@ options:
       - C(*), C(?) and C([a-z]) have the meaning they have in a shell.
     type: str
 notes:
-  - Fingerprints are made with a key that is itself a random file of the folder, C(.fingerprint_key).
-    They tell whether a secret changed, and are of no use in guessing it.
+  - Fingerprints are made with a key that is itself a random file of the folder,
+    C(.fingerprint_key). They tell whether a secret changed, and are of no use in guessing it.
 seealso:
   - module: ansible.builtin.copy
   - module: ansible.builtin.tempfile
@@ -246,8 +244,8 @@ def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
         content = (entry.get("content") or "").encode("utf-8", "surrogateescape") or None
         if not NAME_PATTERN.fullmatch(name.replace(FINGERPRINT, "x")):
             raise Refused(
-                f"files: {name!r} is no name for a file here; use letters, digits, '.', '_' and '-', "
-                "not beginning with '.' or '-'"
+                f"files: {name!r} is no name for a file here; use letters, digits, '.', '_' and "
+                "'-', not beginning with '.' or '-'"
             )
         if FINGERPRINT in name and content is None:
             raise Refused(f"files: {name} needs a content to take the fingerprint of")
@@ -260,7 +258,7 @@ def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
 
 
 def fingerprint(key: bytes | None, content: bytes | None) -> str:
-    """Sixteen hexadecimal digits for a content, or a placeholder where key or content is unknown."""
+    """Sixteen hexadecimal digits for a content; a placeholder where it or the key is unknown."""
     if key is None or content is None:
         return UNKNOWN_FINGERPRINT
     return hmac.new(key, content, hashlib.sha256).hexdigest()[:FINGERPRINT_DIGITS]
@@ -295,9 +293,10 @@ class Directory:
             raise
         status = os.fstat(self._descriptor)
         if status.st_uid != os.geteuid():
+            owner, own = _user_name(status.st_uid), _user_name(os.geteuid())
             raise Refused(
-                f"{path} belongs to {_user_name(status.st_uid)}, who could replace the secrets in it; expected {_user_name(os.geteuid())} (mend it: "
-                f"chown {os.geteuid()} {path}, or run this as its owner)"
+                f"{path} belongs to {owner}, who could replace the secrets in it; expected {own} "
+                f"(mend it: chown {own} {path}, or run this as {owner})"
             )
         self.mode = stat.S_IMODE(status.st_mode)
         if self.mode & ~DIRECTORY_MODE:
@@ -329,8 +328,8 @@ class Directory:
 
     def _no_file(self, name: str) -> Refused:
         return Refused(
-            f"{os.path.join(self.path, name)}: expected a plain file, found something else (a link, a folder, a pipe); move it "
-            "away"
+            f"{os.path.join(self.path, name)}: expected a plain file, found something else (a "
+            "link, a folder, a pipe); move it away"
         )
 
     def make(self, name: str, content: bytes, attributes: Attributes) -> bytes:
@@ -445,8 +444,8 @@ class SecretFiles:
             self.before[name] = str(found.attributes)
             if found.attributes.mode & 0o007:
                 self.warnings.append(
-                    f"{path} could be read by everybody on the host until now (mode {found.attributes.mode:04o}). Think about "
-                    "replacing the secret."
+                    f"{path} could be read by everybody on the host until now "
+                    f"(mode {found.attributes.mode:04o}). Think about replacing the secret."
                 )
         if content is not None or makes:
             self.after[name] = str(self.attributes) + (" (new content)" if found and writes else "")

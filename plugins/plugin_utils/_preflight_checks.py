@@ -85,7 +85,7 @@ def certificate_problem(text: str) -> str:
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata="\n".join(blocks))
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, TypeError, ValueError):
         return "a certificate that cannot be read"
     return ""
 
@@ -447,12 +447,11 @@ def _extra_config(values: Values) -> Iterator[Problem]:
         yield Problem(name, "text no program can be", "Python that can be read", "Rewrite it.")
         return
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if isinstance(node, (ast.AnnAssign, ast.AugAssign)):
-            targets = [node.target]
-        for target in targets:
+        if not isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             trait = _assigned_name(target)
-            if trait and names_secret(trait) and _has_secret_text(getattr(node, "value", None)):
+            if trait and names_secret(trait) and _has_secret_text(node.value):
                 yield Problem(
                     name,
                     f"in line {node.lineno}: {trait} with its value",

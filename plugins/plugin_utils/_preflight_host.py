@@ -73,11 +73,10 @@ def check_host(
 def _check_system(values: Values, host: Host, supported: Collection[str]) -> Iterator[Problem]:
     system = f"{host['distribution']} {host['version']}".strip()
     if system.replace(" ", "_").replace(".", "") not in supported:
-        known = ", ".join(sorted(name.replace("_", " ") for name in supported)) or "none"
         yield Problem(
             "operating system",
             system or "an unknown one",
-            f"one of {known.replace('2204', '22.04').replace('2404', '24.04')}",
+            "one of " + ", ".join(sorted(map(_system_name, supported))),
             "Use a server with one of these; nothing is tried on others.",
         )
     base = values.get("lab_image_base") or AI_LAB
@@ -95,6 +94,12 @@ def _check_system(values: Values, host: Host, supported: Collection[str]) -> Ite
             "systemd",
             "Use a server or virtual machine; a plain container has no init system.",
         )
+
+
+def _system_name(file: str) -> str:
+    """C(Ubuntu 22.04) of C(Ubuntu_2204), as the roles name the files of their differences."""
+    name, _underscore, version = file.rpartition("_")
+    return f"{name} {version}" if len(version) < 4 else f"{name} {version[:-2]}.{version[-2:]}"
 
 
 def _check_rights(host: Host) -> Iterator[Problem]:
@@ -136,7 +141,8 @@ def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
             "it, since packages are installed with it",
             "Run: apt-get install python3-apt",
         )
-    if source == "existing" and not host["docker"]["answers"]:
+    # Without root the engine keeps silent anyway, which is reported.
+    if source == "existing" and not host["docker"]["answers"] and host["uid"] == 0:
         yield Problem(
             "docker_engine_source",
             f"existing, but {host['docker']['error']}",

@@ -125,8 +125,9 @@ def _quoted(text: str) -> str:
     masked = _USERINFO.sub("://***@", str(text))
     if len(masked) > QUOTED_LENGTH:
         masked = masked[:QUOTED_LENGTH] + "..."
-    # JSON's form is YAML's form too, and it shows line breaks.
-    return json.dumps(masked, ensure_ascii=False)
+    # JSON's form is YAML's form too. It shows line breaks, but not what hides in a terminal.
+    quoted = json.dumps(masked, ensure_ascii=False)
+    return "".join(item if item.isprintable() else json.dumps(item).strip('"') for item in quoted)
 
 
 def _is_secret(name: str, spec: Spec) -> bool:
@@ -150,7 +151,7 @@ def _expected(spec: Spec) -> str:
     kind = spec.get("type", "str")
     if kind == "list":
         return f"a list of {_LIST_WORDS.get(spec.get('elements', 'raw'), 'values')}"
-    return words.get(kind, kind)
+    return words.get(kind, str(kind))
 
 
 _LIST_WORDS = {"str": "texts", "int": "whole numbers", "dict": "dictionaries", "path": "paths"}
@@ -262,10 +263,13 @@ class _Converter:
             mend = "Write each item on a line of its own that begins with a dash."
             return self._wrong(place, spec, value, secret, mend)
         before = len(self.problems)
-        converted = [
-            self._any(f"{place}[{index}]", element, item, secret)
-            for index, item in enumerate(items)
-        ]
+        converted = []
+        for index, item in enumerate(items):
+            inside = f"{place}[{index}]"
+            if item is None:
+                self._wrong(inside, element, item, secret, "Give it a value, or remove the item.")
+            else:
+                converted.append(self._any(inside, element, item, secret))
         return UNSET if len(self.problems) > before else converted
 
     def _split(self, place: str, spec: Spec, value: str, secret: bool) -> Any:

@@ -1,0 +1,117 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real Unix sockets that answer as an engine does, or as one should not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Handler = Callable[[socket.socket, str], None]
+
+
+class Engine:
+    """A server on a Unix socket; a handler gets each connection and the target asked for."""
+
+    def __init__(self, path: Path, handler: Handler) -> None:
+        self.path = path
+        self.targets: list[str] = []
+        self._handler = handler
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(16)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = self._listener.accept()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            request = connection.recv(65536).decode("latin-1")
+            # Whoever only opens the socket, to see whether that is allowed, asks for nothing.
+            if request:
+                target = request.split(" ")[1]
+                self.targets.append(target)
+                self._handler(connection, target)
+
+    def close(self) -> None:
+        """Stop listening; the socket stays, as after an engine that was killed."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+def http(body: object, status: str = "200 OK") -> bytes:
+    """An answer as Docker sends it."""
+    content = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    return head.encode() + b"\r\n\r\n" + content
+
+
+@pytest.fixture
+def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a path short enough for sockets (108 bytes with the name), open to all."""
+    folder = tmp_path_factory.mktemp("s")
+    for parent in (folder, *folder.parents):
+        if parent.name.startswith(("s", "pytest-")):
+            parent.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def serve(socket_folder: Path) -> Iterator[Callable[[Handler | bytes], Engine]]:
+    """A function that starts a server with a handler, or with one answer to everything."""
+    engines: list[Engine] = []
+
+    def start(handler: Handler | bytes) -> Engine:
+        def always(connection: socket.socket, _target: str) -> None:
+            connection.sendall(handler if isinstance(handler, bytes) else b"")
+
+        path = socket_folder / f"{len(engines)}.sock"
+        engines.append(Engine(path, always if isinstance(handler, bytes) else handler))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        with contextlib.suppress(OSError):
+            engine.close()
+
+
+VERSION: Mapping[str, Any] = {
+    "Components": [{"Name": "Engine", "Version": "20.10.24+dfsg1"}],
+    "Version": "20.10.24+dfsg1",
+    "ApiVersion": "1.41",
+    "MinAPIVersion": "1.12",
+    "Os": "linux",
+    "Arch": "amd64",
+}
+
+
+@pytest.fixture
+def serve_docker(serve: Callable[[Handler | bytes], Engine]) -> Callable[..., Engine]:
+    """A function that starts an engine with answers (JSON by target) of its own."""
+
+    def start(answers: Mapping[str, object] | None = None) -> Engine:
+        known = {"/version": VERSION, **(answers or {})}
+
+        def handler(connection: socket.socket, target: str) -> None:
+            if target in known:
+                connection.sendall(http(known[target]))
+            else:
+                connection.sendall(http({"message": "page not found"}, "404 Not Found"))
+
+        return serve(handler)
+
+    return start

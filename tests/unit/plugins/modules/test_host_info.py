@@ -1,0 +1,248 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module `ailab.hub.host_info`, on this machine, and what it reads of others."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.ailab.hub.plugins.modules import host_info
+
+Run = Callable[..., dict[str, Any]]
+Serve = Callable[..., Any]
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+ailab-labs\t0000E60A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0
+"""
+FIB_TRIE = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+Local:
+     |-- 10.230.0.1
+        /32 host LOCAL
+     |-- 127.0.0.1
+        /32 host LOCAL
+     |-- 192.168.2.255
+        /32 link BROADCAST
+     |-- 192.168.2.7
+        /32 host LOCAL
+"""
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1
+   1: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1
+   2: 0100007F:1F40 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4713 1
+"""
+
+
+@pytest.fixture
+def run(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> Run:
+    """Runs the module where no engine is."""
+    options = {"socket": str(tmp_path / "none.sock"), "timeout": 1.0}
+
+    def call(**more: Any) -> dict[str, Any]:
+        host: dict[str, Any] = run_module(host_info, **{**options, **more})["host"]
+        return host
+
+    return call
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Something that listens on a TCP port of this machine."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        yield server
+
+
+def test_returns_what_the_documentation_promises(run: Run, listener: socket.socket) -> None:
+    documented = yaml.safe_load(host_info.RETURN)["host"]["contains"]
+    host = run(listen_address="127.0.0.1", listen_port=listener.getsockname()[1])
+    assert set(host) == set(documented)
+    for name, entry in documented.items():
+        value = host[name][0] if isinstance(host[name], list) else host[name]
+        assert set(entry.get("contains", {})) == (set(value) if isinstance(value, dict) else set())
+
+
+def test_knows_this_machine(run: Run) -> None:
+    host = run()
+    assert host["architecture"] == os.uname().machine
+    assert host["uid"] == os.geteuid()
+    assert host["memory_mib"] > 100
+    assert host["systemd"] == os.path.isdir("/run/systemd/system")
+
+
+@pytest.mark.parametrize(
+    ("text", "distribution", "version", "codename"),
+    [
+        ('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\nVERSION_CODENAME=bookworm\n',
+         "Debian", "12", "bookworm"),
+        ("NAME='Ubuntu'\nVERSION_ID='24.04'\nID=ubuntu\nVERSION_CODENAME=noble\n",
+         "Ubuntu", "24.04", "noble"),
+        ('NAME="Debian GNU/Linux"\nID=debian\n', "Debian", "", ""),
+        ('NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.4"\n', "Rocky Linux", "9.4", ""),
+        ("", "", "", ""),
+    ],
+)  # fmt: skip
+def test_tells_distributions_apart(
+    text: str, distribution: str, version: str, codename: str
+) -> None:
+    assert host_info.parse_os_release("# comment\n" + text) == {
+        "distribution": distribution,
+        "version": version,
+        "codename": codename,
+    }
+
+
+def test_reads_memory_in_mib() -> None:
+    assert host_info.parse_memory("MemTotal:        2048000 kB\nMemFree: 1 kB\n") == 2000
+
+
+def test_reads_networks_without_the_default_route() -> None:
+    assert host_info.parse_routes(ROUTES) == [
+        {"network": "192.168.2.0/24", "interface": "eth0"},
+        {"network": "10.230.0.0/20", "interface": "ailab-labs"},
+    ]
+
+
+def test_reads_the_systems_own_addresses() -> None:
+    assert [item["network"] for item in host_info.parse_local_addresses(FIB_TRIE)] == [
+        "10.230.0.1/32",
+        "192.168.2.7/32",
+    ]
+
+
+def test_finds_who_listens_and_not_who_is_connected() -> None:
+    assert host_info.listening_inodes(TCP, 8000) == {"4711"}
+
+
+def test_finds_room_for_a_folder_still_to_be_made(run: Run, tmp_path: Path) -> None:
+    disk = run(data_root=str(tmp_path / "not" / "made" / "yet"))["disk"]
+    assert disk["path"] == str(tmp_path)
+    assert disk["free_mib"] > 0
+
+
+def test_a_free_port(run: Run, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    listener.close()
+    host = run(listen_address="127.0.0.1", listen_port=port)
+    assert host["port"] == {"error": None, "holder": "", "own": False}
+
+
+def test_a_port_that_is_taken_and_by_whom(run: Run, listener: socket.socket) -> None:
+    port = run(listen_address="127.0.0.1", listen_port=listener.getsockname()[1])["port"]
+    name = Path("/proc/self/comm").read_text().strip()
+    assert port == {"error": "taken", "holder": f"{name} (process {os.getpid()})", "own": False}
+
+
+def test_a_port_taken_on_one_address_is_not_free_on_all(run: Run, listener: socket.socket) -> None:
+    port = run(listen_address="0.0.0.0", listen_port=listener.getsockname()[1])["port"]
+    assert port["error"] == "taken"
+
+
+def test_an_address_the_machine_does_not_have(run: Run) -> None:
+    port = run(listen_address="203.0.113.1", listen_port=8000)["port"]
+    assert port["error"] == "no_such_address"
+
+
+def test_looking_at_a_port_leaves_it_free(run: Run, listener: socket.socket) -> None:
+    number = listener.getsockname()[1]
+    listener.close()
+    for _time in range(2):
+        assert run(listen_address="127.0.0.1", listen_port=number)["port"]["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "own"), [({"ailab.hub": "proxy"}, True), ({"ailab.hub": "lab"}, False), (None, False)]
+)
+def test_a_port_taken_by_a_container(
+    run: Run,
+    listener: socket.socket,
+    serve_docker: Serve,
+    labels: dict[str, str] | None,
+    own: bool,
+) -> None:
+    port = listener.getsockname()[1]
+    target = f"/containers/json?filters=%7B%22publish%22%3A%20%5B%22{port}/tcp%22%5D%7D"
+    containers = [{"Names": ["/web"], "Labels": labels}]
+    engine = serve_docker({target: containers, "/info": {}})
+    host = run(socket=str(engine.path), listen_address="127.0.0.1", listen_port=port)
+    assert host["port"] == {"error": "taken", "holder": "container web", "own": own}
+
+
+def test_an_engine_that_answers(run: Run, serve_docker: Serve, tmp_path: Path) -> None:
+    images = ["exasol/ai-lab:6.0.0", "other:1"]
+    answers = {
+        "/info": {"DockerRootDir": str(tmp_path)},
+        "/images/exasol/ai-lab%3A6.0.0/json": {"Id": "sha256:0"},
+    }
+    host = run(socket=str(serve_docker(answers).path), images=images)
+    assert host["docker"] == {
+        "answers": True,
+        "reason": None,
+        "error": None,
+        "version": "20.10.24+dfsg1",
+        "api_version": "1.41",
+        "data_root": str(tmp_path),
+        "images": {"exasol/ai-lab:6.0.0": True, "other:1": False},
+        "daemon_json_newer_than_engine": False,
+    }
+    assert host["disk"]["path"] == str(tmp_path)
+
+
+def test_no_engine(run: Run) -> None:
+    docker = run(images=["x:1"])["docker"]
+    assert (docker["answers"], docker["reason"]) == (False, "missing")
+    assert docker["images"] == {"x:1": False}
+
+
+@pytest.mark.parametrize("answer", [{}, [], "text", None])
+def test_something_else_behind_the_socket(run: Run, serve_docker: Serve, answer: object) -> None:
+    engine = serve_docker({"/version": answer})
+    docker = run(socket=str(engine.path))["docker"]
+    assert (docker["answers"], docker["reason"]) == (False, "protocol")
+
+
+@pytest.mark.parametrize(
+    ("configured", "started", "alive", "newer"),
+    [(100, 200, True, False), (200, 100, True, True), (200, 100, False, False),
+     (None, 100, True, False), (100, None, True, False)],
+)  # fmt: skip
+def test_a_configuration_the_engine_does_not_know_yet(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: int | None,
+    started: int | None,
+    alive: bool,
+    newer: bool,
+) -> None:
+    configuration, pid = tmp_path / "daemon.json", tmp_path / "docker.pid"
+    monkeypatch.setattr(host_info, "DAEMON_JSON", str(configuration))
+    monkeypatch.setattr(host_info, "ENGINE_PID", str(pid))
+    if configured is not None:
+        configuration.write_text("{}")
+        os.utime(configuration, (configured, configured))
+    if started is not None:
+        # The largest number a process can have is below 2**22.
+        pid.write_text(str(os.getpid() if alive else 2**22 + 1))
+        os.utime(pid, (started, started))
+    assert host_info.daemon_json_newer_than_engine() is newer
+
+
+def test_works_in_check_mode(run_module: Callable[..., dict[str, Any]]) -> None:
+    result = functools.partial(run_module, host_info, check_mode=True)()
+    assert result["changed"] is False

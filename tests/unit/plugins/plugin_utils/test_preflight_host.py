@@ -1,0 +1,202 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a server can be what the variables ask for."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
+    MIN_DISK_MIB,
+    MIN_MEMORY_MIB,
+    check_host,
+    free_network,
+    host_info_options,
+)
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
+
+ROLES = ["docker_engine", "lab_image", "hub_image", "jupyterhub"]
+SUPPORTED = {"Debian_12", "Debian_13", "Ubuntu_2204", "Ubuntu_2404"}
+VALUES: dict[str, Any] = {
+    "docker_engine_source": "distro",
+    "docker_engine_daemon": {},
+    "lab_image_base": "exasol/ai-lab:6.0.0",
+    "jupyterhub_bind_address": "127.0.0.1",
+    "jupyterhub_port": 8000,
+    "jupyterhub_subnet": "10.230.0.0/20",
+    "jupyterhub_internal_subnet": "10.230.16.0/24",
+}
+HOST: dict[str, Any] = {
+    "distribution": "Debian",
+    "version": "12",
+    "codename": "bookworm",
+    "architecture": "x86_64",
+    "systemd": True,
+    "uid": 0,
+    "python_apt": True,
+    "memory_mib": 8000,
+    "disk": {"path": "/var/lib/docker", "free_mib": 40000},
+    "networks": [{"network": "192.168.2.0/24", "interface": "eth0"}],
+    "port": {"error": None, "holder": "", "own": False},
+    "docker": {"answers": False, "reason": "missing", "error": "there is no /x", "images": {}},
+}
+
+
+def problems(
+    roles: list[str] | None = None, values: dict[str, Any] | None = None, **host: Any
+) -> list[Problem]:
+    """Problems of a good server with some things different."""
+    asked = VALUES if values is None else {**VALUES, **values}
+    return list(check_host(roles or ROLES, asked, {**HOST, **host}, SUPPORTED))
+
+
+def only(**different: Any) -> Problem:
+    found = problems(**different)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_good_server() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version"), [("Debian", "13"), ("Ubuntu", "22.04"), ("Ubuntu", "24.04")]
+)
+def test_systems_with_a_file_of_their_own_are_known(distribution: str, version: str) -> None:
+    assert problems(distribution=distribution, version=version) == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version"),
+    [("Debian", "11"), ("Debian", ""), ("Ubuntu", "23.10"), ("Rocky Linux", "9.4"), ("", "")],
+)
+def test_other_systems_are_refused_with_the_names_of_those_that_are(
+    distribution: str, version: str
+) -> None:
+    problem = only(distribution=distribution, version=version)
+    assert problem.expected == "one of Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04"
+
+
+def test_ai_lab_needs_its_machine() -> None:
+    assert only(architecture="aarch64").subject == "machine"
+    assert problems(architecture="aarch64", values={"lab_image_base": "jupyter/base:1"}) == []
+
+
+def test_systemd_is_needed() -> None:
+    assert only(systemd=False).subject == "init system"
+
+
+def test_root_is_needed() -> None:
+    assert "become: true" in only(uid=1000).mend
+
+
+def test_without_root_the_engines_silence_is_no_problem_of_its_own() -> None:
+    assert only(uid=1000, values={"docker_engine_source": "existing"}).subject == "user"
+
+
+def test_memory() -> None:
+    assert only(memory_mib=MIN_MEMORY_MIB - 1).found == "1.7 GiB"
+    assert problems(memory_mib=MIN_MEMORY_MIB) == []
+    assert problems(memory_mib=None) == []
+
+
+def test_disk() -> None:
+    disk = {"path": "/data", "free_mib": MIN_DISK_MIB - 100}
+    problem = only(disk=disk)
+    assert problem.found == "14.9 GiB free at /data"
+    assert problems(disk=disk, roles=["docker_engine"]) == []
+
+
+def test_no_room_is_needed_for_an_image_that_is_there() -> None:
+    docker = {**HOST["docker"], "answers": True, "images": {"exasol/ai-lab:6.0.0": True}}
+    assert problems(disk={"path": "/data", "free_mib": 1}, docker=docker) == []
+
+
+def test_packages_are_installed_with_python3_apt() -> None:
+    assert only(python_apt=False).mend == "Run: apt-get install python3-apt"
+    existing = {"docker_engine_source": "existing"}
+    docker = {**HOST["docker"], "answers": True}
+    assert problems(python_apt=False, values=existing, docker=docker) == []
+
+
+def test_an_existing_engine_answers() -> None:
+    problem = only(values={"docker_engine_source": "existing"})
+    assert problem.found == "existing, but there is no /x"
+
+
+def test_a_port_somebody_else_has() -> None:
+    problem = only(port={"error": "taken", "holder": "nginx (process 7)", "own": False})
+    assert (problem.subject, problem.found) == (
+        "jupyterhub_port",
+        "8000 taken by nginx (process 7)",
+    )
+
+
+def test_the_port_of_the_hubs_own_proxy() -> None:
+    assert problems(port={"error": "taken", "holder": "container x", "own": True}) == []
+
+
+def test_an_address_of_another_server() -> None:
+    problem = only(port={"error": "no_such_address", "holder": "", "own": False})
+    assert problem.subject == "jupyterhub_bind_address"
+
+
+def test_a_port_that_cannot_be_used_for_another_reason() -> None:
+    assert "out of luck" in only(port={"error": "out of luck", "holder": "", "own": False}).found
+
+
+def test_a_port_only_root_may_use_is_free_for_the_engine() -> None:
+    denied = {"error": "denied", "holder": "", "own": False}
+    assert only(port=denied, uid=1000).subject == "user"
+
+
+def test_a_network_the_server_uses() -> None:
+    networks = [{"network": "10.0.0.0/8", "interface": "tun0"}]
+    first, second = problems(networks=networks)
+    assert first.subject == "jupyterhub_subnet"
+    assert "overlaps 10.0.0.0/8 of the server (interface tun0)" in first.found
+    assert "such as 172.16.0.0/20" in first.mend
+    assert second.subject == "jupyterhub_internal_subnet"
+
+
+def test_an_address_the_server_has() -> None:
+    problem = only(networks=[{"network": "10.230.16.9/32", "interface": ""}])
+    assert problem.subject == "jupyterhub_internal_subnet"
+    assert "(an address of its own)" in problem.found
+
+
+def test_the_hubs_own_networks_may_be_used_again() -> None:
+    networks = [
+        {"network": "10.230.0.0/20", "interface": "ailab-labs"},
+        {"network": "10.230.16.0/24", "interface": "ailab-int"},
+        {"network": "10.230.0.1/32", "interface": ""},
+        {"network": "10.230.16.1/32", "interface": ""},
+    ]
+    assert problems(networks=networks) == []
+
+
+def test_a_value_with_a_problem_of_its_own_is_left_alone() -> None:
+    assert list(check_host(ROLES, {}, {**HOST, "port": None}, SUPPORTED)) == []
+    assert problems(values={"jupyterhub_subnet": "nonsense"}) == []
+
+
+def test_suggests_a_network_that_is_really_free() -> None:
+    taken = [ipaddress.IPv4Network(item) for item in ("10.0.0.0/8", "172.16.0.0/12")]
+    assert free_network(20, taken) == "192.168.0.0/20"
+    assert free_network(20, [ipaddress.IPv4Network("0.0.0.0/0")]) == ""
+    assert free_network(12, taken) == ""
+
+
+def test_asks_the_server_for_what_the_variables_name() -> None:
+    daemon = {"data-root": "/data/docker"}
+    assert host_info_options({**VALUES, "docker_engine_daemon": daemon}) == {
+        "listen_address": "127.0.0.1",
+        "listen_port": 8000,
+        "images": ["exasol/ai-lab:6.0.0"],
+        "data_root": "/data/docker",
+    }
+    assert host_info_options({}) == {}
