@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import (
     AnsibleConnectionFailure,
     AnsibleError,
-    AnsibleTemplateError,
+    AnsibleTemplateSyntaxError,
     AnsibleUndefinedVariable,
     AnsibleValueOmittedError,
 )
@@ -31,6 +31,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import
     UNSET,
     Problem,
     convert,
+    is_secret,
     nearest,
 )
 
@@ -209,15 +210,18 @@ class ActionModule(ActionBase):
 
 
 def _template_problem(name: str, spec: Mapping[str, Any], error: AnsibleError) -> Problem:
-    mend = "Define what it refers to, or give it a value."
+    text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, AnsibleUndefinedVariable):
-        found = f"a template that cannot be filled in: {error}"
-    elif isinstance(error, AnsibleTemplateError) and not spec.get("no_log"):
-        found = f"a template with an error: {error}"
+        found = f"a template that cannot be filled in ({text})"
+        mend = "Define what it refers to, or give it a value."
+    elif isinstance(error, AnsibleTemplateSyntaxError) or not is_secret(name, spec):
+        found = f"a template with an error ({text})"
+        mend = "Correct the template, or give it a value."
     else:
+        # The text of such an error may quote what a filter was given.
         found = f"a value that cannot be read ({type(error).__name__})"
         mend = "Check its template, or the vault password."
-    return Problem(name, " ".join(found.split()), "a value", mend)
+    return Problem(name, found, "a value", mend)
 
 
 def _ca_file(name: str, path: str) -> Iterator[Problem]:

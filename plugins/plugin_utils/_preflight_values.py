@@ -78,7 +78,7 @@ def convert(name: str, spec: Spec, value: object) -> Converted:
                 [Problem(name, "nothing", _expected(spec), f"Set {name} in the inventory.")],
             )
         return Converted(None, [])
-    return _Converter(name).convert(name, spec, value, _is_secret(name, spec))
+    return _Converter(name).convert(name, spec, value, is_secret(name, spec))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -130,7 +130,8 @@ def _quoted(text: str) -> str:
     return "".join(item if item.isprintable() else json.dumps(item).strip('"') for item in quoted)
 
 
-def _is_secret(name: str, spec: Spec) -> bool:
+def is_secret(name: str, spec: Spec) -> bool:
+    """Whether the value of a variable may hold a secret, so that no message may quote it."""
     # A dictionary without a specification of its own is free text, and may hold anything.
     free = spec.get("type") == "dict" and not spec.get("options")
     return bool(spec.get("no_log")) or free or name in SECRET_TEXT

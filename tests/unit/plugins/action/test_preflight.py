@@ -153,7 +153,7 @@ def test_all_problems_are_told_at_once_each_on_a_line(check: Check) -> None:
     assert lines[1] == (
         '1. server_port: found "x", expected a whole number. Write it in digits, without quotes.'
     )
-    assert lines[2].startswith("2. server_name: found a template that cannot be filled in: ")
+    assert lines[2].startswith("2. server_name: found a template that cannot be filled in (")
     assert "'nowhere' is undefined" in lines[2]
     assert lines[3].startswith("3. server_config: found a list of 0, expected a dictionary")
     assert lines[4].startswith("4. server_prot: found a variable no role knows")
@@ -177,9 +177,10 @@ def test_a_broken_template_is_a_problem_of_its_variable(
 
 
 def test_a_template_error_of_a_secret_says_only_its_kind(check: Check) -> None:
-    value = template("{{ 'hunter2' | from_json }}")
-    message = check("server", server_password=value)["msg"]
+    value = template("{{ undef('hunter2') if false else lookup('file', 'hunter2') }}")
+    message = check("server", server_password=value, server_config={"a": [value]})["msg"]
     assert "server_password: found a value that cannot be read" in message
+    assert "server_config: found a value that cannot be read" in message
     assert "hunter2" not in message
 
 
@@ -193,8 +194,9 @@ def test_other_names_are_nobodys_business(check: Check, name: str) -> None:
 
 
 def test_a_prefix_of_a_role_to_come_is_ours(check: Check) -> None:
-    assert "hub_https_certificate: found a variable no role knows" in (
-        check("server", hub_https_certificate="acme")["msg"]
+    assert (
+        "hub_https_certificate: found a variable no role knows"
+        in (check("server", hub_https_certificate="acme")["msg"])
     )
 
 
@@ -362,5 +364,7 @@ def test_the_server_is_asked_once_and_judged(play: Callable[..., Any], tmp_path:
         playbook=playbook,
     )
     assert run.returncode == 2
-    assert "jupyterhub_bind_address: found 203.0.113.1, which the server does not have" in run.stdout
+    assert (
+        "jupyterhub_bind_address: found 203.0.113.1, which the server does not have" in run.stdout
+    )
     assert "jupyterhub_internal_subnet" in run.stdout

@@ -33,9 +33,15 @@ SHOWN: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("trait", "value"), SECRET)
 def test_a_secret_is_not_shown(trait: str, value: Any) -> None:
-    assert split_secret_traits({"Class": {trait: value}}) == {"shown": {}, "secret": {"Class": {trait: value}}}
+    assert split_secret_traits({"Class": {trait: value}}) == {
+        "shown": {},
+        "secret": {"Class": {trait: value}},
+    }
 
 
 @pytest.mark.parametrize(("trait", "value"), SHOWN)
 def test_what_is_no_secret_is_shown(trait: str, value: Any) -> None:
-    assert split_secret_traits({"Class": {trait: value}}) == {"shown": {"Class": {trait: value}}, "secret": {}}
+    assert split_secret_traits({"Class": {trait: value}}) == {
+        "shown": {"Class": {trait: value}},
+        "secret": {},
+    }

@@ -322,7 +322,9 @@ def test_something_else_behind_the_socket(run: Run, serve: Serve, answer: bytes)
     assert result["daemon"]["reachable"] is False
 
 
-@pytest.mark.parametrize(("wanted", "found"), [("1.41", []), ("1.9", []), ("1.42", ["api_too_old"])])
+@pytest.mark.parametrize(
+    ("wanted", "found"), [("1.41", []), ("1.9", []), ("1.42", ["api_too_old"])]
+)
 def test_the_version_of_the_api(run: Run, engine: Any, wanted: str, found: list[str]) -> None:
     assert codes(run(socket=str(engine.path), min_api_version=wanted)) == found
 
@@ -395,7 +397,9 @@ def test_every_message_and_hint_can_be_filled_in(run: Run, tmp_path: Path) -> No
     fields = {*docker_access._fields(report), "folder", "min_api_version"}
     for texts in docker_access.PROBLEMS.values():
         for text in texts:
-            assert {name for _text, name, *_rest in string.Formatter().parse(text) if name} <= fields
+            assert {
+                name for _text, name, *_rest in string.Formatter().parse(text) if name
+            } <= fields
 
 
 def test_no_problem_without_a_hint() -> None:

@@ -167,7 +167,8 @@ def test_looking_at_a_port_leaves_it_free(run: Run, listener: socket.socket) -> 
 
 
 @pytest.mark.parametrize(
-    ("labels", "own"), [({"ailab.hub": "proxy"}, True), ({"ailab.hub": "lab"}, False), (None, False)]
+    ("labels", "own"),
+    [({"ailab.hub": "proxy"}, True), ({"ailab.hub": "lab"}, False), (None, False)],
 )
 def test_a_port_taken_by_a_container(
     run: Run,
