@@ -44,16 +44,18 @@ def up(suite: str, official: bool) -> None:
         "user": {"username": USER, "password": passwords["jupyterhub_user_password"]},
         "hosts": {HOST: {"address": address}},
     }
-    say("deploying with ansible-playbook -i .demo/inventory site.yml")
-    ansible = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
-    command = [ansible or "ansible-playbook", "-i", str(INVENTORY), "site.yml"]
+    playbook = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
+    if not playbook:
+        raise TestbedError(f"ansible-playbook is not installed beside {sys.executable}: run make demo")
+    say("deploying: ansible-playbook -i .demo/inventory site.yml")
+    command = [playbook, "-i", str(INVENTORY), "site.yml"]
     if subprocess.run(command, cwd=hosts.CHECKOUT, stdin=subprocess.DEVNULL).returncode:
         raise TestbedError("site.yml failed, see above; the demo's host stays to be looked at")
     _write_secret(FOLDER / "access.json", json.dumps(access, indent=2))
     print(
-        f"\nJupyterHub  {access['url']}"
-        f"\nuser        {USER}, or any other name; password {passwords['jupyterhub_user_password']}"
-        f"\nadmin       {ADMIN}; password {passwords['jupyterhub_admin_password']}"
+        f"\nJupyterHub: {access['url']}"
+        f"\n  as user {USER} (or any other name), password {passwords['jupyterhub_user_password']}"
+        f"\n  as administrator {ADMIN}, password {passwords['jupyterhub_admin_password']}"
         "\nIt keeps running until make demo-down."
     )
 

@@ -96,7 +96,7 @@ def down() -> bool:
             return True
         engine = _connect(_socket())
         if engine and engine("ps", "--all", "--quiet"):
-            say(f"the private engine stays: containers of others are in it")
+            say("the private engine stays: containers of others are in it")
             return False
         with step("stopping the private Docker Engine"):
             _stop()

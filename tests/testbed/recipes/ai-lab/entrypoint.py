@@ -69,8 +69,9 @@ def main() -> None:
         set_password(options.jupyter_core, options.home)
     if all(getattr(options, name) for name in NEEDED):
         run_jupyter(options)
-    while True:
-        time.sleep(1)
+    else:
+        while True:
+            time.sleep(1)
 
 
 def give_away(folder: Path, uid: int, gid: int) -> None:
