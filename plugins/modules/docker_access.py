@@ -12,7 +12,7 @@ module: docker_access
 short_description: Tell what is wrong with the access to Docker, and how to mend it
 version_added: 0.1.0
 author:
-  - ailab.hub contributors
+  - ailab.hub contributors (!UNKNOWN)
 description:
   - Checks the socket of a Docker Engine, the group that may use it, named users, and whether the
     engine answers.

@@ -12,7 +12,7 @@ module: host_info
 short_description: What a deployment has to know of a server before its first change
 version_added: 0.1.0
 author:
-  - ailab.hub contributors
+  - ailab.hub contributors (!UNKNOWN)
 description:
   - Reads the operating system, memory, free disk space, networks, whether a TCP port is free and
     what the Docker Engine says of itself, in one call and with nothing but the standard library.

@@ -15,7 +15,7 @@ module: preflight
 short_description: Check all variables and the server before the first change
 version_added: 0.1.0
 author:
-  - ailab.hub contributors
+  - ailab.hub contributors (!UNKNOWN)
 description:
   - Checks the variables of roles of this collection against their argument specifications and
     against each other, the certificates on the controller, and the server itself.

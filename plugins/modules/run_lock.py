@@ -12,7 +12,7 @@ module: run_lock
 short_description: Let one run at a time change a server
 version_added: 0.1.0
 author:
-  - ailab.hub contributors
+  - ailab.hub contributors (!UNKNOWN)
 description:
   - Takes a lock on the server in the name of the running C(ansible-playbook), or gives it back.
   - If another run holds the lock, the task fails and says who runs it, where, since when, and what

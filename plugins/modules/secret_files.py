@@ -12,7 +12,7 @@ module: secret_files
 short_description: Make secrets on the host once, and keep them
 version_added: 0.1.0
 author:
-  - ailab.hub contributors
+  - ailab.hub contributors (!UNKNOWN)
 description:
   - Makes random secrets that never leave the host, and writes secrets of the inventory, each into
     a file of its own that only its owner can read.

@@ -79,14 +79,16 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         )
         if execute:
             monkeypatch.setattr(action, "_execute_module", execute)
-        return action.run(task_vars=available)
+        result: dict[str, Any] = action.run(task_vars=available)
+        return result
 
     return run
 
 
 def template(text: str) -> str:
     """Text that Ansible fills in, as that of an inventory."""
-    return trust_as_template(text)
+    trusted: str = trust_as_template(text)
+    return trusted
 
 
 # The result
@@ -201,7 +203,7 @@ def test_a_prefix_of_a_role_to_come_is_ours(check: Check) -> None:
 
 
 def test_an_unknown_role_is_an_error(check: Check) -> None:
-    with pytest.raises(AnsibleError, match="there is no role nobody .*, only client, server"):
+    with pytest.raises(AnsibleError, match=r"there is no role nobody .*, only client, server"):
         check("nobody")
 
 
@@ -259,6 +261,7 @@ def play(tmp_path: Path, ansible_environment: dict[str, str]) -> Callable[..., A
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
 
     return run
@@ -345,7 +348,7 @@ def test_each_host_tells_its_own_problems_and_check_mode_tells_the_same(
 
 
 def test_without_a_look_at_the_server_there_is_no_connection(play: Callable[..., Any]) -> None:
-    playbook = PLAYBOOK.split("    - ansible.builtin.copy:")[0].replace(
+    playbook = PLAYBOOK.split("    - ansible.builtin.copy:", maxsplit=1)[0].replace(
         "  gather_facts: false\n", "  gather_facts: false\n  become: true\n"
     )
     run = play(

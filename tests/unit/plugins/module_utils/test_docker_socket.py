@@ -38,14 +38,16 @@ def parse(data: bytes, size: int, max_body: int = 1000) -> bytes:
         parser.feed(data[start : start + size])
     response = parser.finish()
     assert response.status == 200
-    return response.body
+    body: bytes = response.body
+    return body
 
 
 def reason(call: Callable[[], object]) -> str:
     """Why there is no answer."""
     with pytest.raises(DockerSocketError) as error:
         call()
-    return error.value.reason
+    found: str = error.value.reason
+    return found
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
@@ -90,7 +92,7 @@ def test_what_follows_an_answer_is_left_alone() -> None:
         CHUNKED.replace(b"2\r\nhe", b"\r\nhe"),
         CHUNKED.replace(b"2\r\nhe", b"1\r\nhe"),
         CHUNKED.replace(b"2\r\nhe", b"ffffffff\r\nhe"),
-        CHUNKED.split(b"2\r\n")[0] + b"9" * 70000,
+        CHUNKED.split(b"2\r\n", maxsplit=1)[0] + b"9" * 70000,
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000, 100000])
@@ -160,12 +162,13 @@ def test_a_path_longer_than_a_socket_may_have() -> None:
 def test_not_the_socket_of_an_engine(socket_folder: Path, kind: str) -> None:
     path = socket_folder / "d.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
-        {
+        make: dict[str, Callable[[], object]] = {
             "file": path.touch,
             "directory": path.mkdir,
             "loop": lambda: path.symlink_to(path),
             "datagram": lambda: datagram.bind(str(path)),
-        }[kind]()
+        }
+        make[kind]()
         assert reason(lambda: DockerSocket(str(path)).get("/")) == "not_a_socket"
 
 

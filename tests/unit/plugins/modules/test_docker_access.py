@@ -165,13 +165,14 @@ def test_something_else_in_place_of_the_socket(
     run: Run, tmp_path: Path, kind: str, code: str, type_: str
 ) -> None:
     path = tmp_path / "docker.sock"
-    {
+    make: dict[str, Callable[[], object]] = {
         "directory": path.mkdir,
         "file": path.touch,
         "pipe": lambda: os.mkfifo(path),
         "broken": lambda: path.symlink_to(tmp_path / "gone"),
         "loop": lambda: path.symlink_to(path),
-    }[kind]()
+    }
+    make[kind]()
     result = run(socket=str(path))
     assert codes(result) == [code]
     assert (result["socket"]["exists"], result["socket"]["type"]) == (True, type_)

@@ -307,11 +307,12 @@ def test_refuses_anything_but_a_plain_file(run: Run, directory: Path, kind: str)
     path = directory / "token"
     target = directory.parent / "elsewhere"
     target.write_text("untouched")
-    {
+    make: dict[str, Callable[[], object]] = {
         "link": lambda: path.symlink_to(target),
         "folder": path.mkdir,
         "pipe": lambda: os.mkfifo(path),
-    }[kind]()
+    }
+    make[kind]()
     result = run(files=[{"name": "token", "content": "secret-content"}])
     assert f"{path}: expected a plain file, found something else" in result["msg"]
     assert target.read_text() == "untouched"

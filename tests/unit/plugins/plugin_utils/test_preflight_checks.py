@@ -81,7 +81,7 @@ def test_only_the_roles_asked_for_are_checked() -> None:
         ("docker_engine_registry_prefix", "registry.testbed:5000/"),
         ("docker_engine_registry_prefix", "registry.testbed/group/"),
         ("docker_engine_registry_prefix", ""),
-        ("docker_engine_registries", [{"name": "r.example.org:5000", "username": "u", "password": "p"}]),
+        ("docker_engine_registries", [{"name": "r:5000", "username": "u", "password": "p"}]),
         ("docker_engine_users", ["alice", "svc_x", "a.b@example.org"]),
         ("docker_engine_daemon", {"live-restore": None, "log-opts": {"max-file": "3"}}),
     ],
