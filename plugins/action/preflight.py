@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         )
         problems += self._unknown_variables(specs, variables, defaults)
         problems += check_values(roles, values)
-        problems += self._check_ca_files(values)
+        problems += self._check_ca_files(values, variables.get("inventory_dir"))
         host: dict[str, Any] | None = None
         if options["check_host"]:
             host, found = self._check_host(roles, values, variables)
@@ -149,17 +149,27 @@ class ActionModule(ActionBase):
                     or f"Remove it, or add its name to {KNOWN_VARIABLES} if it is your own.",
                 )
 
-    def _check_ca_files(self, values: dict[str, Any]) -> Iterator[Problem]:
+    def _check_ca_files(
+        self, values: dict[str, Any], inventory_dir: str | None
+    ) -> Iterator[Problem]:
         """Certificates on the controller; their paths become absolute."""
         for name in CA_FILES:
             if values.get(name):
-                values[name] = self._loader.path_dwim(values[name])
+                values[name] = self._find(values[name], inventory_dir)
                 yield from _ca_file(name, values[name])
         for index, registry in enumerate(values.get("docker_engine_registries") or []):
             if registry.get("ca_file"):
-                registry["ca_file"] = self._loader.path_dwim(registry["ca_file"])
+                registry["ca_file"] = self._find(registry["ca_file"], inventory_dir)
                 place = f"docker_engine_registries[{index}].ca_file"
                 yield from _ca_file(place, registry["ca_file"])
+
+    def _find(self, path: str, inventory_dir: str | None) -> str:
+        """The absolute path of a file that is named from the playbook, or else the inventory."""
+        found: str = self._loader.path_dwim(path)
+        beside = Path(inventory_dir or "", path)
+        if inventory_dir and not Path(found).exists() and beside.exists():
+            return str(beside.resolve())
+        return found
 
     def _check_host(
         self,

@@ -81,7 +81,8 @@ OPTION:
   description:
     - With one of O(roles), each of its options without the role's name and as the type its
       specification asks for, such as RV(ignore:port) for C(jupyterhub_port).
-    - Paths of certificates are absolute.
+    - Paths of certificates are absolute. Relative ones are looked for from the playbook's folder,
+      then from the inventory's.
   type: raw
   returned: success, with one role
   sample: 8000

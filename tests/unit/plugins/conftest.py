@@ -89,6 +89,27 @@ def serve(socket_folder: Path) -> Iterator[Callable[[Handler | bytes], Engine]]:
             engine.close()
 
 
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBozCCAUmgAwIBAgIUFIhOorr0SVYuESxRBHtgC8V16S0wCgYIKoZIzj0EAwIw
+JjEkMCIGA1UEAwwbVGVzdCBhdXRob3JpdHkgb2YgYWlsYWIuaHViMCAXDTI2MTEy
+MDE0MjM0N1oYDzIxMjYxMDI3MTQyMzQ3WjAmMSQwIgYDVQQDDBtUZXN0IGF1dGhv
+cml0eSBvZiBhaWxhYi5odWIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASxwXgk
+lwiVsEVJ2G+m0R8/wW8NbBIWSxCB368sYxtg4SXST4GPNwQz1rfo2qd5XAc6+yPS
+PG58tKqozt0yI6dPo1MwUTAdBgNVHQ4EFgQUVQ61PcISjRYgeUJw0luMTnkZ3D0w
+HwYDVR0jBBgwFoAUVQ61PcISjRYgeUJw0luMTnkZ3D0wDwYDVR0TAQH/BAUwAwEB
+/zAKBggqhkjOPQQDAgNIADBFAiAqIIHXyVH/VPZmAKRgXbzS1WcIRxd6+b/ykcuE
+bms1OwIhAOC3HmffEIAQ+broGvytmrPS4je6t0wLRfawlLWXZmJK
+-----END CERTIFICATE-----
+"""
+
+
+@pytest.fixture
+def certificate() -> str:
+    """A certificate of an authority that signed nothing else; its key was thrown away."""
+    return CERTIFICATE
+
+
 VERSION: Mapping[str, Any] = {
     "Components": [{"Name": "Engine", "Version": "20.10.24+dfsg1"}],
     "Version": "20.10.24+dfsg1",

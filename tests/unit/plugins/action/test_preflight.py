@@ -34,6 +34,7 @@ SERVER_OPTIONS = {
     "server_password": {"type": "str", "no_log": True, "default": ""},
     "server_config": {"type": "dict", "default": {}},
 }
+IMAGE_OPTIONS = {"lab_image_ca_file": {"type": "str", "default": ""}}
 CLIENT_OPTIONS = {"client_name": {"type": "str", "default": "client"}}
 
 Check = Callable[..., dict[str, Any]]
@@ -57,13 +58,17 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Runs the action on the roles server and client, with variables, without a server."""
     write_role(tmp_path / "roles", "server", SERVER_OPTIONS)
     write_role(tmp_path / "roles", "client", CLIENT_OPTIONS)
+    write_role(tmp_path / "roles", "lab_image", IMAGE_OPTIONS)
     monkeypatch.setattr(preflight, "ROLES", tmp_path / "roles")
 
     def run(
-        *roles: str, execute: Callable[..., Any] | None = None, **variables: Any
+        *roles: str,
+        execute: Callable[..., Any] | None = None,
+        basedir: Path = tmp_path,
+        **variables: Any,
     ) -> dict[str, Any]:
         loader = DataLoader()
-        loader.set_basedir(str(tmp_path))
+        loader.set_basedir(str(basedir))
         task = Task()
         task.args = {"roles": list(roles or ["server"]), "check_host": execute is not None}
         task.check_mode = False
@@ -203,8 +208,47 @@ def test_a_prefix_of_a_role_to_come_is_ours(check: Check) -> None:
 
 
 def test_an_unknown_role_is_an_error(check: Check) -> None:
-    with pytest.raises(AnsibleError, match=r"there is no role nobody .*, only client, server"):
+    with pytest.raises(
+        AnsibleError, match=r"there is no role nobody .*, only client, lab_image, server"
+    ):
         check("nobody")
+
+
+# Certificates on the controller
+
+
+@pytest.mark.parametrize("folder", ["playbooks", "inventory"])
+def test_certificates_are_found_from_the_playbook_and_the_inventory(
+    check: Check, tmp_path: Path, folder: str, certificate: str
+) -> None:
+    for name in ("playbooks", "inventory"):
+        (tmp_path / name).mkdir()
+    (tmp_path / folder / "ca.pem").write_text(certificate, encoding="utf-8")
+    result = check(
+        "lab_image",
+        basedir=tmp_path / "playbooks",
+        inventory_dir=str(tmp_path / "inventory"),
+        lab_image_ca_file="ca.pem",
+    )
+    assert result["ca_file"] == str(tmp_path / folder / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file or directory"),
+        ("", "no certificate in PEM form"),
+        ("-----BEGIN PRIVATE KEY-----", "a private key, which must never get into an image"),
+    ],
+)
+def test_a_file_that_is_no_certificate_is_told(
+    check: Check, tmp_path: Path, content: str | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
+    message = check("lab_image", lab_image_ca_file="ca.pem")["msg"]
+    assert f"1. lab_image_ca_file: found {tmp_path}/ca.pem" in message
+    assert said in message
 
 
 # The server
