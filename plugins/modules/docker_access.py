@@ -359,26 +359,28 @@ UNIX_SCHEME = "unix://"
 
 Report = t.Dict[str, t.Any]
 
+# An engine that failed a few times in a row is not started again before its failures are forgotten.
+RESTART = "systemctl reset-failed docker.socket docker; systemctl restart docker.socket docker"
+
 # Every problem: code, what is said, what mends it. The order is the order to mend them in: nothing
 # below helps while something above is wrong.
 PROBLEMS: dict[str, tuple[str, str]] = {
     "socket_is_directory": (
         "{path} is a directory, expected the engine's socket. Docker makes one when a container "
         "mounts a socket that is not there.",
-        "Run: rmdir {path} && systemctl restart docker.socket docker",
+        "Run: rmdir {path} && " + RESTART,
     ),
     "socket_link_broken": (
         "{path} is a symbolic link to {target}, which does not exist.",
-        "Start the engine that makes {target}, or run: rm {path} && systemctl restart "
-        "docker.socket docker",
+        "Start the engine that makes {target}, or run: rm {path} && " + RESTART,
     ),
     "socket_link_loop": (
         "{path} is a symbolic link that leads back to itself.",
-        "Run: rm {path} && systemctl restart docker.socket docker",
+        "Run: rm {path} && " + RESTART,
     ),
     "socket_not_a_socket": (
         "{path} is not a socket (type: {type}), expected the engine's socket.",
-        "Run: rm {path} && systemctl restart docker.socket docker",
+        "Run: rm {path} && " + RESTART,
     ),
     "socket_unreadable": (
         "{path} cannot be looked at: {error}.",
@@ -386,7 +388,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "group_missing": (
         "There is no group {group} on this host.",
-        "Run: groupadd --system {group} && systemctl restart docker.socket docker",
+        "Run: groupadd --system {group} && " + RESTART,
     ),
     "socket_missing": (
         "There is no {path}: no engine runs, or it listens elsewhere.",
@@ -395,11 +397,11 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "daemon_refused": (
         "{path} is there but nothing listens on it: the engine is down and left its socket behind.",
-        "Run: systemctl restart docker.socket docker (and, if it fails: journalctl --unit docker)",
+        "Run: " + RESTART + " (and, if it fails: journalctl --unit docker)",
     ),
     "daemon_timeout": (
         "The engine did not answer within {timeout:g} s.",
-        "Run: systemctl status docker; if it hangs: systemctl restart docker",
+        "Look with: systemctl status docker; if it hangs, run: " + RESTART,
     ),
     "daemon_protocol": (
         "What listens on {path} is not Docker: {error}.",
@@ -408,24 +410,20 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "socket_group_unknown": (
         "{path} belongs to group id {gid}, which has no name here; expected group {group} "
         "({group_gid}). The group was made anew after the socket.",
-        "Run: systemctl restart docker.socket docker",
+        "Run: " + RESTART,
     ),
     "socket_group_wrong": (
         "{path} belongs to group {socket_group} ({gid}), expected {group} ({group_gid}).",
         'Set SocketGroup={group} in docker.socket, or "group": "{group}" in '
-        "/etc/docker/daemon.json, and run: systemctl restart docker.socket docker",
+        "/etc/docker/daemon.json, and run: " + RESTART,
     ),
     "socket_group_denied": (
         "{path} has mode {mode}: group {socket_group} may not read and write it.",
-        "Set SocketMode=0660 in docker.socket and run: systemctl restart docker.socket docker",
+        "Set SocketMode=0660 in docker.socket and run: " + RESTART,
     ),
     "socket_world_writable": (
         "{path} has mode {mode}: everybody on this host can use it, and so become root.",
         "Run: chmod o= {path}, and look for what changes it (SocketMode in docker.socket)",
-    ),
-    "daemon_denied": (
-        "The session of {user} may not open {path}, so that the engine could not be asked.",
-        "Run the check as root (become: true), or as a member of group {group}.",
     ),
     "user_missing": (
         "There is no user {user} on this host.",
@@ -451,6 +449,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "user_untested": (
         "User {user} could not be tested, since only root can take another user's place.",
         "Run the check as root (become: true).",
+    ),
+    "daemon_denied": (
+        "The session of {user} may not open {path}, so that the engine could not be asked.",
+        "Run the check as root (become: true), or as a member of group {group}.",
     ),
     "api_too_old": (
         "The engine's API has version {api_version}, expected {min_api_version} or newer.",
@@ -488,6 +490,7 @@ def judge(report: Report, min_api_version: str | None = None) -> list[dict[str, 
     """
     found: list[tuple[str, dict[str, object]]] = []
     found += _judge_socket(report["socket"], report["group"])
+    found += _judge_session(report)
     found += _judge_daemon(report, min_api_version)
     for user in report["users"]:
         found += _judge_user(user, report)
@@ -549,6 +552,13 @@ def _judge_socket(sock: Report, group: Report) -> Found:
         yield "socket_world_writable", {}
 
 
+def _judge_session(report: Report) -> Found:
+    session, gid = report["session"], report["group"]["gid"]
+    usable = report["socket"]["type"] == "socket" and not session["effective"]
+    if usable and session["_member"] and gid not in session["groups"]:
+        yield "relogin_needed", {}
+
+
 def _judge_daemon(report: Report, min_api_version: str | None) -> Found:
     daemon = report["daemon"]
     codes = {
@@ -557,7 +567,9 @@ def _judge_daemon(report: Report, min_api_version: str | None) -> Found:
         "protocol": "daemon_protocol",
         "denied": "daemon_denied",
     }
-    if daemon["error"] in codes:
+    # A session that has to begin anew for its group is not allowed in for that very reason.
+    denied_for_now = daemon["error"] == "denied" and any(_judge_session(report))
+    if daemon["error"] in codes and not denied_for_now:
         yield codes[daemon["error"]], {}
     api_version = daemon["api_version"]
     oldest = parse_api_version(min_api_version or "0.0")
@@ -577,13 +589,12 @@ def _judge_user(user: Report, report: Report) -> Found:
         return
     if report["socket"]["type"] != "socket" or user["can_access"]:
         return
-    gid = report["group"]["gid"]
+    if name == session["user"] and any(_judge_session(report)):
+        return
     if user["can_access"] is None:
         yield "user_untested", {"user": name}
     elif user.get("_folder"):
         yield "user_folder_closed", {"user": name, "folder": user["_folder"]}
-    elif name == session["user"] and session["uid"] != 0 and gid not in session["groups"]:
-        yield "relogin_needed", {"user": name}
     elif report["group"]["matches_socket"] and int(report["socket"]["mode"], 8) & 0o020:
         # Otherwise the socket's group or mode is the reason, and already said.
         yield "user_denied", {"user": name, "error": user.get("_detail")}
@@ -642,11 +653,14 @@ def look_at_group(name: str, socket_gid: int | None) -> Report:
     }
 
 
-def look_at_session(path: str) -> Report:
+def look_at_session(path: str, group_gid: int | None) -> Report:
     """The session the module runs in, for the result."""
     uid = os.geteuid()
+    name = _user_name(uid)
+    member = bool(name) and group_gid in os.getgrouplist(str(name), pwd.getpwuid(uid).pw_gid)
     return {
-        "user": _user_name(uid) or str(uid),
+        "_member": member,
+        "user": name or str(uid),
         "uid": uid,
         "groups": sorted({*os.getgroups(), os.getegid()}),
         "effective": open_error(path) is None,
@@ -809,15 +823,16 @@ def investigate(
 ) -> Report:
     """Look at everything; the report that judge takes."""
     sock = look_at_socket(path)
+    entry = look_at_group(group, sock["gid"])
     report: Report = {
         "socket": sock,
-        "group": look_at_group(group, sock["gid"]),
-        "session": look_at_session(path),
+        "group": entry,
+        "session": look_at_session(path, entry["gid"]),
         "daemon": look_at_daemon(path, timeout) if probe_daemon else unknown_daemon(),
         "_timeout": timeout,
     }
-    gid, uid = report["group"]["gid"], report["session"]["uid"]
-    report["users"] = [look_at_user(name, gid, path, uid) for name in users]
+    uid = report["session"]["uid"]
+    report["users"] = [look_at_user(name, entry["gid"], path, uid) for name in users]
     return report
 
 

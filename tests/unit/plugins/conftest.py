@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -61,13 +62,11 @@ def http(body: object, status: str = "200 OK") -> bytes:
 
 
 @pytest.fixture
-def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a path short enough for sockets (108 bytes with the name), open to all."""
-    folder = tmp_path_factory.mktemp("s")
-    for parent in (folder, *folder.parents):
-        if parent.name.startswith(("s", "pytest-")):
-            parent.chmod(0o755)
-    return folder
+def socket_folder() -> Iterator[Path]:
+    """A folder everybody may enter, with a path short enough for sockets (108 bytes in all)."""
+    with tempfile.TemporaryDirectory(prefix="ailab-hub-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -240,16 +240,36 @@ def test_a_folder_the_user_may_not_enter(run: Run, engine: Any) -> None:
     assert result["problems"][0]["hint"] == f"Run: chmod o+x {engine.path.parent}"
 
 
-def test_a_session_older_than_its_membership(run: Run, engine: Any) -> None:
-    daemon = pwd.getpwnam("daemon")
+@contextlib.contextmanager
+def old_session() -> Iterator[None]:
+    """A session of daemon that began before daemon got its group."""
     os.setegid(NOBODY)
     try:
-        with session(daemon.pw_uid, []):
-            result = run(socket=str(engine.path), users=["daemon"])
+        with session(pwd.getpwnam("daemon").pw_uid, []):
+            yield
     finally:
         os.setegid(0)
-    assert codes(result) == ["daemon_denied", "relogin_needed"]
-    assert "meta: reset_connection" in result["problems"][1]["hint"]
+
+
+def test_a_session_older_than_its_membership_need_not_be_named(run: Run, engine: Any) -> None:
+    with old_session():
+        result = run(socket=str(engine.path))
+    assert codes(result) == ["relogin_needed"]
+    assert "User daemon is in group daemon, but this session" in result["problems"][0]["message"]
+
+
+def test_a_session_without_the_group(run: Run, engine: Any) -> None:
+    with session(NOBODY, []):
+        result = run(socket=str(engine.path), users=["nobody"])
+    assert codes(result) == ["user_not_in_group", "daemon_denied"]
+
+
+def test_a_session_older_than_its_membership(run: Run, engine: Any) -> None:
+    with old_session():
+        result = run(socket=str(engine.path), users=["daemon"])
+    assert codes(result) == ["relogin_needed"]
+    assert "meta: reset_connection" in result["problems"][0]["hint"]
+    assert result["daemon"]["error"] == "denied"
     assert result["users"][0] == {
         "name": "daemon", "exists": True, "in_group": True, "can_access": False,
     }  # fmt: skip
