@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ FACTS = frozenset({"lab_image_reference", "hub_image_reference"})
 KNOWN_VARIABLES = "jupyterhub_known_variables"
 CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
 
+# How near (0 to 1) a name of another role must be: half of it, the prefix, differs already.
+OTHER_ROLE_LIKENESS = 0.75
 # The folder of the roles, relative to this file: the collection may be a checkout of any name.
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -145,8 +147,8 @@ class ActionModule(ActionBase):
                     name,
                     "a variable no role knows",
                     "one of those the roles document",
-                    nearest(name, options)
-                    or f"Remove it, or add its name to {KNOWN_VARIABLES} if it is your own.",
+                    _meant(name, prefixes, options)
+                    + f"Add it to {KNOWN_VARIABLES} if it is one of your own.",
                 )
 
     def _check_ca_files(
@@ -217,6 +219,17 @@ class ActionModule(ActionBase):
         # The values may hold secrets. This keeps them out of every output at every verbosity, and
         # unlike no_log on the task it leaves a failure readable.
         return {**result, "changed": False, "_ansible_no_log": True}
+
+
+def _meant(name: str, prefixes: tuple[str, ...], options: Iterable[str]) -> str:
+    """A question that names the option that was meant: one of the same role, most likely."""
+    prefix = next(prefix for prefix in prefixes if name.startswith(prefix))
+    # The common prefix would make every option of the role look near.
+    same_role = {option[len(prefix) :]: option for option in options if option.startswith(prefix)}
+    if near := nearest(name[len(prefix) :], same_role):
+        return f"Did you mean {same_role[near]}? "
+    near = nearest(name, options, OTHER_ROLE_LIKENESS)
+    return f"Did you mean {near}? " if near else ""
 
 
 def _template_problem(name: str, spec: Mapping[str, Any], error: AnsibleError) -> Problem:

@@ -81,10 +81,10 @@ def convert(name: str, spec: Spec, value: object) -> Converted:
     return _Converter(name).convert(name, spec, value, is_secret(name, spec))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question that names the nearest known name; empty if none is near."""
-    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f"Did you mean {matches[0]}?" if matches else ""
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The nearest known name; empty if none is as near as that (0 to 1)."""
+    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=likeness)
+    return matches[0] if matches else ""
 
 
 def plain(value: object) -> Any:
@@ -179,7 +179,8 @@ class _Converter:
         if choices and converted is not UNSET:
             picked = converted if isinstance(converted, list) else [converted]
             if any(item not in choices for item in picked):
-                hint = nearest(str(converted), map(str, choices)) or "Choose one of them."
+                near = nearest(str(converted), map(str, choices))
+                hint = f"Did you mean {near}?" if near else "Choose one of them."
                 return self._wrong(place, spec, value, secret, hint)
         return converted
 
@@ -296,7 +297,8 @@ class _Converter:
         for key in value:
             if key not in options:
                 expected = "one of " + ", ".join(sorted(options))
-                mend = nearest(str(key), options) or "Remove it."
+                near = nearest(str(key), options)
+                mend = f"Did you mean {near}?" if near else "Remove it."
                 self.problems.append(Problem(place, f"the key {key}", expected, mend))
         for key, suboption in options.items():
             inside = f"{place}.{key}"

@@ -35,6 +35,7 @@ SERVER_OPTIONS = {
     "server_config": {"type": "dict", "default": {}},
 }
 IMAGE_OPTIONS = {"lab_image_ca_file": {"type": "str", "default": ""}}
+HUB_OPTIONS = {"jupyterhub_known_variables": {"type": "list", "elements": "str", "default": []}}
 CLIENT_OPTIONS = {"client_name": {"type": "str", "default": "client"}}
 
 Check = Callable[..., dict[str, Any]]
@@ -59,6 +60,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     write_role(tmp_path / "roles", "server", SERVER_OPTIONS)
     write_role(tmp_path / "roles", "client", CLIENT_OPTIONS)
     write_role(tmp_path / "roles", "lab_image", IMAGE_OPTIONS)
+    write_role(tmp_path / "roles", "jupyterhub", HUB_OPTIONS)
     monkeypatch.setattr(preflight, "ROLES", tmp_path / "roles")
 
     def run(
@@ -164,7 +166,7 @@ def test_all_problems_are_told_at_once_each_on_a_line(check: Check) -> None:
     assert "'nowhere' is undefined" in lines[2]
     assert lines[3].startswith("3. server_config: found a list of 0, expected a dictionary")
     assert lines[4].startswith("4. server_prot: found a variable no role knows")
-    assert lines[4].endswith("Did you mean server_port?")
+    assert "Did you mean server_port?" in lines[4]
 
 
 @pytest.mark.parametrize(
@@ -201,15 +203,43 @@ def test_other_names_are_nobodys_business(check: Check, name: str) -> None:
 
 
 def test_a_prefix_of_a_role_to_come_is_ours(check: Check) -> None:
-    assert (
-        "hub_https_certificate: found a variable no role knows"
-        in (check("server", hub_https_certificate="acme")["msg"])
-    )
+    message = check("server", hub_https_certificate="acme")["msg"]
+    assert "hub_https_certificate: found a variable no role knows" in message
+    assert "Add it to jupyterhub_known_variables if it is one of your own." in message
+
+
+@pytest.mark.parametrize("known", [["server_mine", "x"], "server_mine,x"])
+def test_names_of_ones_own_are_let_through(check: Check, known: object) -> None:
+    result = check("server", server_mine=1, jupyterhub_known_variables=known)
+    assert result.get("failed") is None
+    result = check("server", server_other=1, jupyterhub_known_variables=known)
+    assert "server_other: found" in result["msg"]
+
+
+@pytest.mark.parametrize("fact", ["lab_image_reference", "hub_image_reference"])
+def test_facts_the_roles_set_are_known(check: Check, fact: str) -> None:
+    assert check("server", **{fact: "name:tag"}).get("failed") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("server_prot", "Did you mean server_port?"),
+        ("jupyterhub_client_name", "document. Add it to jupyterhub_known_variables"),
+        ("lab_image_server_config", "document. Add it to jupyterhub_known_variables"),
+        ("server_lab_image_ca_file", "Did you mean lab_image_ca_file?"),
+    ],
+)
+def test_what_was_meant_is_of_the_same_role_or_very_near(
+    check: Check, name: str, meant: str
+) -> None:
+    assert meant in check("server", **{name: 1})["msg"]
 
 
 def test_an_unknown_role_is_an_error(check: Check) -> None:
     with pytest.raises(
-        AnsibleError, match=r"there is no role nobody .*, only client, lab_image, server"
+        AnsibleError,
+        match=r"there is no role nobody .*, only client, jupyterhub, lab_image, server",
     ):
         check("nobody")
 
