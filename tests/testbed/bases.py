@@ -30,13 +30,16 @@ def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> R
     """
     base = rootfs.base(engine, SUITE)
 
+    def python() -> str:
+        return images.build(engine, "python", base)
+
     def lab() -> None:
-        image = images.build(engine, "ai-lab", base)
+        image = images.build(engine, "ai-lab", python())
         store.result().publish(image, "exasol/ai-lab", AI_LAB)
 
     def hub(version: str) -> None:
-        proxy = images.build(engine, "configurable-http-proxy", base, version=PROXY)
-        image = images.build(engine, "jupyterhub", base, proxy=proxy, version=version)
+        proxy = images.build(engine, "configurable-http-proxy", base, python=python(), version=PROXY)
+        image = images.build(engine, "jupyterhub", python(), proxy=proxy, version=version)
         store.result().publish(proxy, "jupyterhub/configurable-http-proxy", PROXY)
         store.result().publish(image, "jupyterhub/jupyterhub", version)
 

@@ -71,11 +71,13 @@ def up(
     Hosts know the registry ``store``; without one they pull official images.
     """
     container = _container(instance, name)
+    made = engine.inspect("container", container)
+    image = "" if made else images.host(engine, suite)
     with step(f"starting host {name}"):
-        if engine.inspect("container", container):
+        if made:
             engine("start", container)
         else:
-            _create(engine, name, instance, suite, store, snapshot)
+            _create(engine, name, instance, image, store, snapshot)
         _await_boot(engine, container)
 
 
@@ -180,12 +182,11 @@ def _create(
     engine: Engine,
     name: str,
     instance: str,
-    suite: str,
+    image: str,
     store: Registry | None,
     snapshot: str | None,
 ) -> None:
     container = _container(instance, name)
-    image = images.host(engine, suite)
     if snapshot and not engine.inspect("image", _image(snapshot)):
         raise TestbedError(f"no snapshot {snapshot}; there are: {', '.join(snapshots(engine))}")
     labels = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import rootfs
 from .engine import LABEL, Engine
-from .system import lock, step
+from .system import TestbedError, lock, say, step
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -30,15 +30,15 @@ def build(engine: Engine, recipe: str, base: str, **arguments: str) -> str:
     with lock(f"{recipe}-{suite}"):
         if not engine.inspect("image", name):
             options = [f"--build-arg={key.upper()}={value}" for key, value in arguments.items()]
+            command = ["build", "--force-rm", f"--build-arg=BASE={base}", *options]
+            command += [f"--tag={name}", f"--label={LABEL}=image", str(folder)]
             with step(f"building {recipe} ({suite})"):
-                engine(
-                    "build",
-                    f"--build-arg=BASE={base}",
-                    *options,
-                    f"--label={LABEL}=image",
-                    f"--tag={name}",
-                    str(folder),
-                )
+                try:
+                    engine(*command)
+                except TestbedError as error:
+                    # Downloads fail now and then; steps that worked are not done again.
+                    say(f"{error}\n   building {recipe} again after this")
+                    engine(*command)
     return name
 
 

@@ -9,7 +9,7 @@ import shutil
 
 from . import engine, registry
 from .engine import LABEL, NETWORK, Engine
-from .system import TestbedError, cache, lock, say, step
+from .system import TestbedError, cache, lock, say
 
 
 def release() -> None:
@@ -37,12 +37,12 @@ def purge() -> None:
         if running := engine.running():
             if hosts := running.labelled("container", f"{LABEL}=host"):
                 raise TestbedError(f"hosts use the cache, remove them first: {', '.join(hosts)}")
-            with step("removing images and volumes"):
-                _remove(running)
-                if images := running("image", "ls", "-q", f"--filter=label={LABEL}").split():
-                    running("image", "rm", "--force", *dict.fromkeys(images))
-                if volumes := running.labelled("volume", LABEL):
-                    running("volume", "rm", *volumes)
+            _remove(running)
+            # The private engine's are in the cache folder.
+            if not running.private:
+                images = running("image", "ls", "--quiet", f"--filter=label={LABEL}").split()
+                running("image", "rm", "--force", *images, check=False)
+                running("volume", "rm", *running.labelled("volume", LABEL), check=False)
         if not engine.down():
             raise TestbedError(f"the private engine has other containers, so {cache()} stays")
         shutil.rmtree(cache())
