@@ -439,7 +439,7 @@ class SecretFiles:
         if content is None and not makes and self.directory.write:
             raise Refused(f"{path}: missing, and neither content nor bytes to make it of")
         writes = makes or (content is not None and content != kept)
-        changed = writes or (kept is not None and found.attributes != self.attributes)
+        changed = writes or bool(found and kept and found.attributes != self.attributes)
         if found:
             self.before[name] = str(found.attributes)
             if found.attributes.mode & 0o007:
