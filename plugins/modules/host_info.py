@@ -105,6 +105,13 @@ host:
       type: bool
       returned: always
       sample: true
+    python_requests:
+      description:
+        - Whether the Python package requests, which the modules of C(community.docker) need, can be
+          imported by the module's Python.
+      type: bool
+      returned: always
+      sample: true
     memory_mib:
       description: Memory the kernel manages, in MiB. V(null) if unknown.
       type: int
@@ -446,6 +453,7 @@ def main() -> None:
         "systemd": os.path.isdir("/run/systemd/system"),
         "uid": os.geteuid(),
         "python_apt": has_python_apt(),
+        "python_requests": importlib.util.find_spec("requests") is not None,
         "memory_mib": parse_memory(read_text("/proc/meminfo")),
         "disk": free_disk(str(docker["data_root"] or params["data_root"])),
         "networks": networks,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ def test_knows_this_machine(run: Run) -> None:
     assert host["architecture"] == os.uname().machine
     assert host["uid"] == os.geteuid()
     assert host["memory_mib"] > 100
+    assert host["python_requests"] == (importlib.util.find_spec("requests") is not None)
     assert host["systemd"] == os.path.isdir("/run/systemd/system")
 
 
