@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from . import bases, engine, hosts, shared
-from .system import TestbedError, cache, say
+from .system import TestbedError, cache, say, step
 
 INSTANCE = "demo"
 HOST = "hub1"
@@ -47,9 +47,10 @@ def up(suite: str, official: bool) -> None:
     playbook = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
     if not playbook:
         raise TestbedError(f"ansible-playbook is not installed beside {sys.executable}: run make demo")
-    say("deploying: ansible-playbook -i .demo/inventory site.yml")
     command = [playbook, "-i", str(INVENTORY), "site.yml"]
-    if subprocess.run(command, cwd=hosts.CHECKOUT, stdin=subprocess.DEVNULL).returncode:
+    with step("ansible-playbook -i .demo/inventory site.yml", live=False):
+        failed = subprocess.run(command, cwd=hosts.CHECKOUT, stdin=subprocess.DEVNULL).returncode
+    if failed:
         raise TestbedError("site.yml failed, see above; the demo's host stays to be looked at")
     _write_secret(FOLDER / "access.json", json.dumps(access, indent=2))
     print(

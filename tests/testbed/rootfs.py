@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import shutil
 import ssl
 import tempfile
 from pathlib import Path
 
 from .engine import LABEL, Engine
-from .system import cache, find, lock, require, run, step
+from .system import TestbedError, cache, find, lock, require, run, step
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 DISTRIBUTED = Path("/usr/share/ca-certificates")
@@ -22,6 +23,7 @@ MIRRORS = {
     "Debian": "http://deb.debian.org/debian",
     "Debian-Security": "http://deb.debian.org/debian-security",
 }
+TARGETS = ("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
 SOURCES = """\
 deb {Debian} {suite} main
 deb {Debian} {suite}-updates main
@@ -58,14 +60,16 @@ def base(engine: Engine, suite: str) -> str:
 @functools.cache
 def mirrors() -> dict[str, str]:
     """Where this machine gets Debian's packages from, by the label of the archive."""
-    found = dict(MIRRORS)
-    if find("apt-get"):
-        listed = run("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
-        for line in listed.splitlines():
-            label, _, address = line.rpartition(" ")
-            if label in found and address.startswith("http"):
-                found[label] = address.rstrip("/")
-    return found
+    system = Path("/etc/os-release")
+    if not system.exists() or "\nID=debian\n" not in system.read_text():
+        return MIRRORS
+    listed = run(*TARGETS)
+    if "Debian " not in listed and os.geteuid() == 0:
+        # Labels come with the package lists, which images of Debian are shipped without.
+        run("apt-get", "update", "-qq", check=False)
+        listed = run(*TARGETS)
+    found = dict(line.rsplit(" ", 1) for line in listed.splitlines() if " http" in line)
+    return {label: found.get(label, default).rstrip("/") for label, default in MIRRORS.items()}
 
 
 def added_authorities() -> list[str]:
@@ -82,6 +86,8 @@ def _certificates(file: Path) -> list[str]:
 
 
 def _bootstrap(suite: str, sources: str, authorities: list[str], archive: Path) -> None:
+    if os.geteuid() != 0:
+        raise TestbedError(f"making Debian {suite} for the hosts takes root: run this as root")
     require("debootstrap")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (

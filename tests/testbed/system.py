@@ -21,7 +21,7 @@ PACKAGES = {
     "dockerd": "docker.io",
     "iptables": "iptables",
     "ip": "iproute2",
-    "debootstrap": "debootstrap",
+    "debootstrap": "debootstrap debian-archive-keyring",
     "ssh-keygen": "openssh-client",
 }
 TICK = 15.0
@@ -69,7 +69,7 @@ def require(*programs: str) -> None:
     missing = [program for program in programs if not find(program)]
     if not missing:
         return
-    packages = sorted({PACKAGES[program] for program in missing})
+    packages = sorted({name for program in missing for name in PACKAGES[program].split()})
     if os.geteuid() != 0 or not find("apt-get"):
         raise TestbedError(f"{', '.join(missing)} is missing: install {' '.join(packages)}, or run as root on Debian or Ubuntu, where it is installed for you")
     with step(f"installing {' '.join(packages)}"):
@@ -109,11 +109,12 @@ class Progress:
     def __init__(self) -> None:
         self._running: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._live = sys.stderr.isatty()
+        self._live = False
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, live: bool) -> None:
         with self._lock:
+            self._live = live and sys.stderr.isatty()
             if not self._ticker.is_alive():
                 self._ticker.start()
             self._running[name] = time.monotonic()
@@ -126,13 +127,15 @@ class Progress:
             self._say(f"{mark} {name} ({seconds:.1f} s)")
 
     def _tick(self) -> None:
+        said = time.monotonic()
         while True:
-            time.sleep(0.5 if self._live else TICK)
+            time.sleep(0.5)
             with self._lock:
                 now = time.monotonic()
                 steps = [f"{name} {now - since:.0f} s" for name, since in self._running.items()]
-                if steps:
+                if steps and (self._live or now - said >= TICK):
                     self._say(f".. {', '.join(steps)}", end="" if self._live else "\n")
+                    said = now
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self._live:
@@ -149,9 +152,12 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
-    """Show a step that may take long while it runs, and how long it took."""
-    PROGRESS.begin(name)
+def step(name: str, *, live: bool = True) -> Iterator[None]:
+    """Show a step that may take long while it runs, and how long it took.
+
+    A step that writes to the terminal itself is not ``live``: a line that moves would be torn.
+    """
+    PROGRESS.begin(name, live)
     mark = "!!"
     try:
         yield
