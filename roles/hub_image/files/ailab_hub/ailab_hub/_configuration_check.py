@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The process in which :mod:`ailab_hub.check_config` executes a configuration file.
 
-``python -m ailab_hub._configuration_check FILE RESULT TIMEOUT`` writes the result to the file
-descriptor RESULT. What the file itself prints goes nowhere.
+``python -m ailab_hub._configuration_check FILE RESULT STARTED TIMEOUT`` writes the result to the
+file descriptor RESULT. What the file itself prints goes nowhere.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import copy
 import difflib
 import json
@@ -28,11 +29,21 @@ from traitlets import HasTraits, TraitType
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import LazyConfigValue, PyFileConfigLoader
 
-from . import _explain
-from ._rehearsal import CLASS_TRAITS, ENTRY_POINT_GROUPS, JupyterHub, Rehearsal
+from . import _explain, _light_import
+from ._rehearsal import (
+    CLASS_TRAITS,
+    ENTRY_POINT_GROUPS,
+    Authenticator,
+    Failure,
+    JupyterHub,
+    Rehearsal,
+)
 
 # They open files, and their own types say all there is to say.
 _NEVER_SET = {("JupyterHub", "logging_config"), ("JupyterHub", "extra_log_file")}
+
+# They are judged before everything else.
+_CLASS_OPTIONS = {("JupyterHub", trait) for trait in CLASS_TRAITS}
 
 _ROLE_KEYS = ("name", "description", "scopes", "users", "services", "groups")
 
@@ -74,6 +85,7 @@ class ConfigurationCheck:
         self._lines: dict[tuple[str, str], int] = {}
         self._probes: dict[type[Configurable], HasTraits] = {}
         self._unresolved: set[type[Configurable]] = set()
+        self._positions: dict[str, list[int]] = {}
 
     def report(self) -> dict[str, Any]:
         """Return the result in the form :mod:`ailab_hub.check_config` prints."""
@@ -121,7 +133,8 @@ class ConfigurationCheck:
                 continue
             try:
                 setattr(app, name, value)
-                chosen[name] = getattr(app, name)
+                # found once, it is not looked for again
+                chosen[name] = section[name] = getattr(app, name)
             except BaseException as error:
                 self._problem("JupyterHub", name, _class_message(name, base, value, error))
                 self._unresolved.add(base)
@@ -144,7 +157,7 @@ class ConfigurationCheck:
                     continue
                 self._note_unused(name, owners, chosen)
             for trait_name, value in section.items():
-                if isinstance(value, Config):
+                if isinstance(value, Config) or (name, trait_name) in _CLASS_OPTIONS:
                     continue
                 owner = next((one for one in owners if _option(one, trait_name)), None)
                 if owner is not None:
@@ -177,11 +190,9 @@ class ConfigurationCheck:
         self, name: str, owners: list[type[Configurable]], chosen: dict[str, type[Configurable]]
     ) -> None:
         for trait, base in CLASS_TRAITS.items():
-            if any(issubclass(owner, base) for owner in owners):
+            if base not in self._unresolved and any(issubclass(one, base) for one in owners):
                 used = chosen[trait].__name__
-                self._warning(
-                    name, "", f"{name} has no effect: JupyterHub.{trait} is {used}, without it"
-                )
+                self._warning(name, "", f"{name} has no effect: JupyterHub.{trait} is {used}")
                 return
 
     def _note_deprecation(self, setting: _Setting) -> None:
@@ -281,7 +292,7 @@ class ConfigurationCheck:
                 entries = copy.deepcopy(entries).get_value([])
             if not isinstance(entries, list):
                 continue
-            sound = []
+            sound = {}
             for position, entry in enumerate(entries, start=1):
                 mistakes = list(check(entry, clean))
                 for mistake in mistakes:
@@ -289,9 +300,9 @@ class ConfigurationCheck:
                         "JupyterHub", trait, f"JupyterHub.{trait}: entry {position} {mistake}"
                     )
                 if not mistakes:
-                    sound.append(entry)
-            if len(sound) < len(entries):
-                section[trait] = sound
+                    sound[position] = entry
+            section[trait] = list(sound.values())
+            self._positions[trait] = list(sound)
 
     # -- starting ----------------------------------------------------------------------------
 
@@ -303,32 +314,48 @@ class ConfigurationCheck:
             rehearsal = Rehearsal(clean)
             failure = await rehearsal.run()
             if failure is None:
-                for warning in rehearsal.warnings():
-                    self._warning(*warning)
+                if Authenticator not in self._unresolved:
+                    for warning in rehearsal.warnings():
+                        self._warning(*warning)
                 return
+            if entries := rehearsal.entries(failure):
+                await self._blame_entries(clean, failure, entries)
+                continue
             said = _explain.of_exception(failure.error)
-            if failure.trait and (entries := rehearsal.entries(failure.trait)):
-                culprits = [
-                    position
-                    for position, entry in enumerate(entries, start=1)
-                    if await _fails_alone(clean, failure.trait, entry, failure.step)
-                ]
-                where = f"entry {', '.join(map(str, culprits))}: " if culprits else ""
-                self._problem(
-                    failure.section,
-                    failure.trait,
-                    f"{failure.section}.{failure.trait}: {where}{said}",
-                )
-                _remove(clean, (failure.section, failure.trait))
-            else:
-                self._problem(failure.section, failure.trait, f"{failure.label}: {said}")
-                if not failure.leave_out(clean):
-                    return
+            self._problem(failure.section, failure.trait, f"{failure.label}: {said}")
+            if not failure.leave_out(clean):
+                return
+
+    async def _blame_entries(self, clean: Config, failure: Failure, entries: list[Any]) -> None:
+        """Find the entries of a list or dict with which a step fails, and take them out."""
+        positions = self._positions.get(failure.trait) or list(range(1, len(entries) + 1))
+        good: dict[int, Any] = {}
+        culprits = 0
+        for position, entry in zip(positions, entries, strict=True):
+            config = copy.deepcopy(clean)
+            config.JupyterHub[failure.trait] = entry
+            alone = await Rehearsal(config).run()
+            if alone is None or alone.step != failure.step:
+                good[position] = entry
+                continue
+            culprits += 1
+            said = _explain.of_exception(alone.error)
+            message = f"{failure.label}: entry {position}: {said}"
+            self._problem(failure.section, failure.trait, message)
+        if not culprits:
+            # only together do they fail
+            said = _explain.of_exception(failure.error)
+            self._problem(failure.section, failure.trait, f"{failure.label}: {said}")
+            good.clear()
+        self._positions[failure.trait] = list(good)
+        clean.JupyterHub[failure.trait] = Rehearsal.joined(entries, list(good.values()))
 
     # -- results -----------------------------------------------------------------------------
 
     def _problem(self, section: str, trait: str, message: str, line: int | None = None) -> None:
-        self.problems.append(self._entry(section, trait, message, line))
+        entry = self._entry(section, trait, message, line)
+        if entry not in self.problems:
+            self.problems.append(entry)
 
     def _warning(self, section: str, trait: str, message: str) -> None:
         self.warnings.append(self._entry(section, trait, message, None))
@@ -339,13 +366,6 @@ class ConfigurationCheck:
         if line is not None:
             entry["line"] = line
         return {**entry, "message": message}
-
-
-async def _fails_alone(clean: Config, trait: str, entry: Any, step: str) -> bool:
-    config = copy.deepcopy(clean)
-    config.JupyterHub[trait] = entry
-    failure = await Rehearsal(config).run()
-    return failure is not None and failure.step == step
 
 
 # -- names -------------------------------------------------------------------------------------
@@ -398,11 +418,9 @@ def _load_entry_points() -> None:
     """Import every installed authenticator, spawner and proxy."""
     for group in ENTRY_POINT_GROUPS.values():
         for entry_point in entry_points(group=group):
-            try:
+            # a part that cannot be imported here cannot be configured either
+            with contextlib.suppress(Exception):
                 entry_point.load()
-            except Exception:
-                # a part that cannot be imported here cannot be configured either
-                continue
 
 
 def _class_message(trait: str, base: type, value: Any, error: BaseException) -> str:
@@ -449,7 +467,9 @@ def _lost_changes(lazy: LazyConfigValue, initial: Any) -> str:
 
 
 def _role_mistakes(role: dict[str, Any], clean: Config) -> Iterator[str]:
-    known_scopes = Rehearsal.scopes() | set(clean.get("JupyterHub", {}).get("custom_scopes") or {})
+    known_scopes = Rehearsal.known_scopes() | set(
+        clean.get("JupyterHub", {}).get("custom_scopes") or {}
+    )
     for key in role:
         if key not in _ROLE_KEYS:
             nearest = _did_you_mean(_nearest(str(key), _ROLE_KEYS))
@@ -524,13 +544,17 @@ def _line_of(error: BaseException, file: Path) -> int | None:
 # -- the process -------------------------------------------------------------------------------
 
 
-def main(file: str, result: str, timeout: str) -> NoReturn:
-    """Check `file`, write the report to the descriptor `result` and end the process."""
+def main(file: str, result: str, started: str, timeout: str) -> NoReturn:
+    """Check `file`, write the report to the descriptor `result` and end the process.
+
+    The time of `timeout` seconds begins when the descriptor `started` is closed.
+    """
     descriptor, process = int(result), os.getpid()
     # neither a program the file starts nor the caller's folder takes part
     os.set_inheritable(descriptor, False)
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
     sys.argv = ["jupyterhub"]
+    _light_import.undo()
     check = ConfigurationCheck(Path(file).absolute())
 
     def finish() -> NoReturn:
@@ -552,6 +576,7 @@ def main(file: str, result: str, timeout: str) -> NoReturn:
 
     signal.signal(signal.SIGALRM, time_is_over)
     signal.setitimer(signal.ITIMER_REAL, float(timeout))
+    os.close(int(started))
     asyncio.run(check.run())
     finish()
 

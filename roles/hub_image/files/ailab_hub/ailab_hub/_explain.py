@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import re
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from traitlets import (
     Container,
     Dict,
+    Enum,
     HasTraits,
     TraitType,
     Tuple,
@@ -36,12 +38,16 @@ _EXPECTED = {
     "EntryPointType": "a class, its import path, or the name of an installed one",
 }
 
-_PROGRAMS = tuple(
-    {
-        os.path.join(sysconfig.get_paths()[name], "")
-        for name in ("purelib", "platlib", "stdlib", "platstdlib")
-    }
-    | {os.path.join(Path(__file__).parent, "")}
+# How expected() speaks of values of a type, of which it may want only some.
+_NAMED = {
+    str: r"\b(string|one of|import path)\b",
+    int: r"\b(int|number|one of)\b",
+    float: r"\b(float|number|one of)\b",
+}
+
+_PROGRAMS = (
+    *{f"{sysconfig.get_paths()[name]}/" for name in ("purelib", "platlib", "stdlib", "platstdlib")},
+    f"{Path(__file__).parent}/",
 )
 _PLACEHOLDER = re.compile(r"%(?:\([^)]*\))?[-+ #0-9.]*[a-zA-Z]|\{[^{}]*\}")
 
@@ -75,15 +81,12 @@ def of_exception(error: BaseException) -> str:
 def written_in_the_source(error: BaseException) -> str:
     """Return the text of `error` with everything replaced by … that came in at run time.
 
-    What is kept stands as a constant in the source of the installed program that raised the
-    error, so it is nobody's setting. The configuration file is no installed program.
+    What is kept stands as a constant in the source of the installed programs the error came
+    through, so it is nobody's setting. The configuration file is no installed program.
     """
-    code = _raised_by(error.__traceback__)
-    if code is None or not code.co_filename.startswith(_PROGRAMS):
-        return ""
     text = str(error)[:1000]
     kept = [False] * len(text)
-    for phrase in _phrases(code):
+    for phrase in _phrases(error.__traceback__):
         start = text.find(phrase)
         while start >= 0:
             kept[start : start + len(phrase)] = [True] * len(phrase)
@@ -93,26 +96,30 @@ def written_in_the_source(error: BaseException) -> str:
     return " ".join(shown.split()) if any(kept) else ""
 
 
-def _raised_by(traceback: TracebackType | None) -> CodeType | None:
-    code = None
+def _phrases(traceback: TracebackType | None) -> Iterator[str]:
+    """The constant texts in the functions of installed programs an exception came through."""
     while traceback is not None:
         code = traceback.tb_frame.f_code
         traceback = traceback.tb_next
-    return code
-
-
-def _phrases(code: CodeType) -> list[str]:
-    constants = [constant for constant in code.co_consts if isinstance(constant, str)]
-    pieces = [piece for constant in constants for piece in _PLACEHOLDER.split(constant)]
-    # a lone word may be a setting by chance
-    return [piece for piece in pieces if len(piece.split()) > 1]
+        if code.co_filename.startswith(_PROGRAMS):
+            for constant in code.co_consts:
+                if isinstance(constant, str):
+                    # a lone word may be a setting by chance
+                    yield from (
+                        piece for piece in _PLACEHOLDER.split(constant) if len(piece.split()) > 1
+                    )
 
 
 def of_type(label: str, trait: TraitType[Any, Any], value: Any) -> str | None:
     """Return what is wrong with the type of `value`, or None if `trait` accepts it."""
     if accepts(trait, value):
         return None
-    return f"{label}: expected {expected(trait)}, found {_found(trait, value)}"
+    wanted = expected(trait)
+    found = _found(trait, value)
+    named = _NAMED.get(type(value))
+    if found == kind(value) and named and re.search(named, wanted):
+        found = f"another {type(value).__name__}"
+    return f"{label}: expected {wanted}, found {found}"
 
 
 def of_refusal(label: str, trait: TraitType[Any, Any], error: BaseException) -> str:
@@ -147,6 +154,9 @@ def expected(trait: TraitType[Any, Any]) -> str:
     for base in type(trait).__mro__:
         if base.__name__ in _EXPECTED:
             return _EXPECTED[base.__name__]
+    if isinstance(trait, Enum):
+        choices = ", ".join(repr(choice) for choice in trait.values or ())
+        return f"one of {choices}" + (" or None" if trait.allow_none else "")
     words = trait.info().replace("unicode ", "")
     low, high = getattr(trait, "min", None), getattr(trait, "max", None)
     if low is not None:
@@ -155,7 +165,7 @@ def expected(trait: TraitType[Any, Any]) -> str:
         words += f" of at most {high}"
     element = _element(trait)
     if element is not None:
-        words += f" of {expected(element)}"
+        words += f", each entry {expected(element)}"
     return words
 
 
@@ -181,11 +191,12 @@ def _documentation(trait: TraitType[Any, Any]) -> str:
 def _element(trait: TraitType[Any, Any]) -> TraitType[Any, Any] | None:
     if isinstance(trait, Tuple):
         return None
+    element: Any = None
     if isinstance(trait, Container):
-        return trait._trait
-    if isinstance(trait, Dict):
-        return trait._value_trait
-    return None
+        element = trait._trait
+    elif isinstance(trait, Dict):
+        element = trait._value_trait
+    return element if isinstance(element, TraitType) else None
 
 
 def _found(trait: TraitType[Any, Any], value: Any) -> str:

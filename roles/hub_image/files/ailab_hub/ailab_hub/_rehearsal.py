@@ -8,31 +8,33 @@ from __future__ import annotations
 import copy
 import inspect
 import os
-import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import HasTraits, TraitType
-from traitlets.config import Config, Configurable
-
-# jsonschema prepares a format for over a second that nothing here validates; whatever needs it
-# later imports it then.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-try:
-    from jupyterhub.app import JupyterHub
-finally:
-    del sys.modules["rfc3987_syntax"]
 from jupyterhub import orm, scopes
+from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.crypto import CryptKeeper
 from jupyterhub.proxy import Proxy
 from jupyterhub.services.service import Service
 from jupyterhub.spawner import Spawner
+from traitlets import HasTraits, TraitType
+from traitlets.config import Config, Configurable
+
+from .errors import SettingError
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
-__all__ = ["CLASS_TRAITS", "ENTRY_POINT_GROUPS", "Failure", "JupyterHub", "Rehearsal"]
+__all__ = [
+    "CLASS_TRAITS",
+    "ENTRY_POINT_GROUPS",
+    "Authenticator",
+    "Failure",
+    "JupyterHub",
+    "Rehearsal",
+]
 
 CLASS_TRAITS: dict[str, type[Configurable]] = {
     "authenticator_class": Authenticator,
@@ -94,7 +96,7 @@ class Rehearsal:
         self.objects: dict[type[Configurable], HasTraits] = {}
         self._config = config
         self._app: Any = None
-        self._spawner: Any = None
+        self._lab: Any = None
 
     @staticmethod
     def other_classes() -> list[type[Configurable]]:
@@ -111,7 +113,7 @@ class Rehearsal:
         return [*classes, JupyterHubHTTPClient, Service]
 
     @staticmethod
-    def scopes() -> set[str]:
+    def known_scopes() -> set[str]:
         """Every scope a role can have."""
         return set(scopes.scope_definitions)
 
@@ -133,7 +135,9 @@ class Rehearsal:
             ("database", "JupyterHub", "db_url"),
             ("hub", "JupyterHub", "hub_bind_url"),
             ("authenticator", "", ""),
+            ("auth_state", "Authenticator", "enable_auth_state"),
             ("proxy", "", ""),
+            ("custom_scopes", "JupyterHub", "custom_scopes"),
             ("role_creation", "JupyterHub", "load_roles"),
             ("users", "Authenticator", "admin_users"),
             ("groups", "JupyterHub", "load_groups"),
@@ -147,21 +151,30 @@ class Rehearsal:
             ("mounts", "", "mounts"),
         ):
             try:
-                done = getattr(self, f"_{step}")()
+                done = getattr(self, f"_do_{step}")()
                 if inspect.isawaitable(done):
                     await done
             except BaseException as error:
                 return Failure(step, section or self._class_of(step), trait, error)
         return None
 
-    def entries(self, trait: str) -> list[Any]:
-        """The value of a trait of JupyterHub as one value for each of its entries."""
-        value = getattr(self._app, trait)
+    def entries(self, failure: Failure) -> list[Any]:
+        """The value of the trait that failed, as one value for each of its entries, if any."""
+        if failure.section != "JupyterHub" or not failure.trait:
+            return []
+        value = getattr(self._app, failure.trait)
         if isinstance(value, list):
             return [[entry] for entry in value]
         if isinstance(value, dict):
             return [{key: entry} for key, entry in value.items()]
         return []
+
+    @staticmethod
+    def joined(entries: list[Any], some: list[Any]) -> Any:
+        """Return the value that `some` of the `entries` of a trait are when taken together."""
+        if isinstance(entries[0], dict):
+            return {key: value for entry in some for key, value in entry.items()}
+        return [value for entry in some for value in entry]
 
     def warnings(self) -> list[tuple[str, str, str]]:
         """What JupyterHub would only write to its log: class, trait and message."""
@@ -189,37 +202,49 @@ class Rehearsal:
 
     # -- the steps: each does what JupyterHub.initialize does, in its order -------------------
 
-    def _options(self) -> None:
+    def _do_options(self) -> None:
         # without classes= JupyterHub imports every installed authenticator and spawner
         self._app = JupyterHub.instance(classes=[JupyterHub])
         self._app.update_config(copy.deepcopy(self._config))
         self._made(self._app)
 
-    def _encryption(self) -> None:
+    def _do_encryption(self) -> None:
         self._made(CryptKeeper.instance(config=self._app.config))
 
-    def _cookie_secret(self) -> None:
-        file = os.path.abspath(os.path.expanduser(self._app.cookie_secret_file))
+    def _do_cookie_secret(self) -> None:
+        file = Path(self._app.cookie_secret_file).expanduser().absolute()
         if os.access(file, os.R_OK):
             self._app.init_secrets()
         elif not self._app.cookie_secret:
             # JupyterHub would write a new one
             self._app.cookie_secret = bytes(32)
 
-    def _database(self) -> None:
+    def _do_database(self) -> None:
         from sqlalchemy import create_engine
+        from sqlalchemy.exc import ArgumentError
 
         # finds the driver and checks the arguments, connects to nothing
         if not self._app.db_url.startswith("sqlite"):
-            create_engine(self._app.db_url, **self._app.db_kwargs)
+            try:
+                create_engine(self._app.db_url, **self._app.db_kwargs)
+            except ArgumentError:
+                raise SettingError(
+                    "is no address of a database SQLAlchemy knows, "
+                    "such as postgresql://USER:PASSWORD@HOST/NAME"
+                ) from None
         self._app.db_url, self._app.db_kwargs = "sqlite:///:memory:", {}
         self._app.upgrade_db = self._app.reset_db = False
-        self._app.init_db()
+        # comparing schemas takes longest of all, and this database is new
+        compare, orm.check_db_revision = orm.check_db_revision, lambda _: None
+        try:
+            self._app.init_db()
+        finally:
+            orm.check_db_revision = compare
 
-    def _hub(self) -> None:
+    def _do_hub(self) -> None:
         self._app.init_hub()
 
-    def _authenticator(self) -> None:
+    def _do_authenticator(self) -> None:
         authenticator = self._app.authenticator
         self._made(authenticator)
 
@@ -230,35 +255,53 @@ class Rehearsal:
         authenticator.add_user = lambda _: None
         authenticator.load_managed_roles = no_roles
 
-    def _proxy(self) -> None:
+    def _do_auth_state(self) -> None:
+        if self._app.authenticator.enable_auth_state and not CryptKeeper.instance().keys:
+            raise SettingError(
+                "needs CryptKeeper.keys or the environment variable JUPYTERHUB_CRYPT_KEY"
+            )
+
+    def _do_proxy(self) -> None:
         self._app.init_proxy()
         self._made(self._app.proxy)
 
-    async def _role_creation(self) -> None:
+    def _do_custom_scopes(self) -> None:
+        if self._app.custom_scopes:
+            scopes.define_custom_scopes(self._app.custom_scopes)
+
+    async def _do_role_creation(self) -> None:
         self._app.init_oauth()
         await self._app.init_role_creation()
 
-    async def _users(self) -> None:
+    async def _do_users(self) -> None:
+        authenticator = self._app.authenticator
+        for trait in ("admin_users", "allowed_users"):
+            for name in getattr(authenticator, trait):
+                if not authenticator.validate_username(authenticator.normalize_username(name)):
+                    raise SettingError(
+                        f"a name in {trait} is not valid: names may not be empty, contain / or "
+                        "begin or end with a space, and must match username_pattern"
+                    )
         await self._app.init_users()
 
-    async def _groups(self) -> None:
+    async def _do_groups(self) -> None:
         await self._app.init_groups()
 
-    def _services(self) -> None:
+    def _do_services(self) -> None:
         self._app.init_services()
 
-    async def _api_tokens(self) -> None:
+    async def _do_api_tokens(self) -> None:
         await self._app.init_api_tokens()
 
-    async def _role_assignment(self) -> None:
+    async def _do_role_assignment(self) -> None:
         await self._app.init_role_assignment()
 
-    def _pages(self) -> None:
+    def _do_pages(self) -> None:
         self._app.init_eventlog()
         self._made(self._app.eventlog)
         self._app.init_tornado_settings()
 
-    def _handlers(self) -> None:
+    def _do_handlers(self) -> None:
         self._app.init_handlers()
         self._app.init_tornado_application()
 
@@ -269,12 +312,22 @@ class Rehearsal:
         user: User = self._app.users.add(orm_user)
         return user.spawners[""]
 
-    def _spawner(self) -> None:
-        self._spawner = self._spawner_of_a_user()
-        self._made(self._spawner)
+    def _do_spawner(self) -> None:
+        self._lab = self._spawner_of_a_user()
+        self._made(self._lab)
 
-    def _volumes(self) -> None:
-        _ = getattr(self._spawner, "volume_binds", None)
+    def _do_volumes(self) -> None:
+        self._fill_templates("volume_binds")
 
-    def _mounts(self) -> None:
-        _ = getattr(self._spawner, "mount_binds", None)
+    def _do_mounts(self) -> None:
+        self._fill_templates("mount_binds")
+
+    def _fill_templates(self, name: str) -> None:
+        """Have a DockerSpawner fill in the templates of its mounts for a user."""
+        try:
+            _ = getattr(self._lab, name, None)
+        except (KeyError, IndexError, ValueError):
+            fields = ", ".join(f"{{{field}}}" for field in sorted(self._lab.template_namespace()))
+            raise SettingError(
+                f"a source or a target is missing or is no template; known fields are {fields}"
+            ) from None

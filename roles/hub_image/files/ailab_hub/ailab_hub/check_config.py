@@ -26,6 +26,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -33,6 +34,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+# To import JupyterHub takes one or two seconds, on a busy machine more.
+_START_SECONDS = 60.0
 # For a process that does not notice itself that its time is over.
 _GRACE_SECONDS = 1.0
 
@@ -47,23 +50,21 @@ def check(file: str | os.PathLike[str], timeout: float = 60.0) -> dict[str, Any]
     # in memory: the file system may be read-only, and a pipe stays open as long as any process
     # the file has started
     result = os.memfd_create("result")
+    starts, started = os.pipe()
+    command = [sys.executable, "-m", "ailab_hub._configuration_check", os.fspath(file)]
     try:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "ailab_hub._configuration_check",
-                os.fspath(file),
-                str(result),
-                str(timeout),
-            ],
+            [*command, str(result), str(started), str(timeout)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[result],
+            pass_fds=[result, started],
             start_new_session=True,
         )
+        os.close(started)
         try:
+            # the process closes its end of the pipe when the file's time begins
+            select.select([starts], [], [], _START_SECONDS)
             status = process.wait(timeout + _GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             status = None
@@ -74,6 +75,7 @@ def check(file: str | os.PathLike[str], timeout: float = 60.0) -> dict[str, Any]
         content = os.pread(result, os.fstat(result).st_size, 0)
     finally:
         os.close(result)
+        os.close(starts)
     with contextlib.suppress(ValueError):
         report: dict[str, Any] = json.loads(content)
         return report
