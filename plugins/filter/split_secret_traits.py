@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 DOCUMENTATION = r"""
 name: split_secret_traits
-short_description: Parts a JupyterHub configuration into traits that may be shown and traits that hold a secret
+short_description: Parts a JupyterHub configuration into what may be shown and what is secret
 version_added: 0.1.0
 description:
-  - A trait holds a secret when its name, or a key anywhere inside its value, contains C(password), C(passwd), C(passphrase), C(secret), C(token), C(credential) or
-    ends in C(key) or C(keys), or when its value contains an address with a password, such as the one of a database.
-  - Names that end in C(_file), C(_path), C(_url), C(_class) or tell a length or a number of something are no secrets by their name.
+  - A trait holds a secret when its name, or a key anywhere inside its value, contains
+    C(password), C(passwd), C(passphrase), C(secret), C(token), C(credential) or ends in C(key) or
+    C(keys), or when its value contains an address with a password, such as the one of a database.
+  - Names that end in C(_file), C(_path), C(_url) or C(_class), or tell a length or a number of
+    something, are no secrets by their name.
 author:
   - ailab.hub contributors
 positional: _input
@@ -27,9 +30,14 @@ options:
 """
 
 EXAMPLES = r"""
-- name: The client secret is in the part that is kept secret
+- name: The client's id may be shown, its secret may not
   ansible.builtin.debug:
-    msg: "{{ ({'GitHubOAuthenticator': {'client_id': '1', 'client_secret': 'x'}} | ailab.hub.split_secret_traits).shown }}"
+    msg: "{{ (traits | ailab.hub.split_secret_traits).shown }}"
+  vars:
+    traits:
+      GitHubOAuthenticator:
+        client_id: "1"
+        client_secret: "{{ vault_client_secret }}"
 """
 
 RETURN = r"""
@@ -74,5 +82,5 @@ def split_secret_traits(
 class FilterModule:
     """The filter by its name."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., object]]:
         return {"split_secret_traits": split_secret_traits}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 DOCUMENTATION = r"""
 name: subnet_address
@@ -49,5 +50,5 @@ def subnet_address(network: str, position: int) -> str:
 class FilterModule:
     """The filter by its name."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., object]]:
         return {"subnet_address": subnet_address}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 DOCUMENTATION = r"""
 name: subnet_upper_half
@@ -45,5 +46,5 @@ def subnet_upper_half(network: str) -> str:
 class FilterModule:
     """The filter by its name."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., object]]:
         return {"subnet_upper_half": subnet_upper_half}

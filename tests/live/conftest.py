@@ -56,8 +56,8 @@ class Server:
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what ``docker inspect`` says of one container, volume, network or image."""
-        (answer,) = json.loads(self.run(f"docker inspect {shlex.quote(name)}"))
-        return answer
+        answer: list[dict[str, Any]] = json.loads(self.run(f"docker inspect {shlex.quote(name)}"))
+        return answer[0]
 
 
 @dataclass(frozen=True)

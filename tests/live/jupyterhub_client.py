@@ -239,7 +239,8 @@ class JupyterHubClient:
     def run_code(self, code: str, *, server: str = "", timeout: float = 60) -> str:
         """Run Python code in this user's server, as a cell of one notebook does.
 
-        The kernel lives on: names defined by one call are there in the next.
+        The kernel lives on: names defined by one call are there in the next, also after an error
+        of the connection, as in a browser that connects again.
 
         Returns:
             What the code printed, and the text of its last value.
@@ -249,8 +250,12 @@ class JupyterHubClient:
             JupyterHubError: it was not done after `timeout` seconds, or the server cannot be used.
         """
         if server not in self._kernels or self._kernels[server].is_broken:
-            model = self.server_api("POST", "kernels", {"name": "python3"}, server=server)
-            self._kernels[server] = self._connect(self.server_url(server), model["id"])
+            known = {model["id"] for model in self.server_api("GET", "kernels", server=server)}
+            kernel = self._kernels[server].identity if server in self._kernels else ""
+            if kernel not in known:
+                model = self.server_api("POST", "kernels", {"name": "python3"}, server=server)
+                kernel = model["id"]
+            self._kernels[server] = self._connect(self.server_url(server), kernel)
         return self._kernels[server].run(code, timeout)
 
     # -- requests ----------------------------------------------------------------------------
@@ -351,7 +356,7 @@ class JupyterHubClient:
             connection = websocket.create_connection(
                 http.replace("http", "ws", 1),
                 header=headers,
-                cookie=get_cookie_header(jar, requests.Request("GET", http).prepare()),
+                cookie=get_cookie_header(jar, requests.Request("GET", http).prepare()),  # type: ignore[no-untyped-call]
                 origin=f"{parts.scheme}://{parts.netloc}",
                 http_no_proxy=["*"],
                 sslopt={"ca_certs": self._ca_file, "cert_reqs": ssl.CERT_REQUIRED},
@@ -359,17 +364,19 @@ class JupyterHubClient:
             )
         except (OSError, websocket.WebSocketException) as error:
             raise JupyterHubError(f"WebSocket {parts.path}: {error}") from error
-        return _Kernel(connection, session)
+        return _Kernel(kernel, connection, session)
 
 
 class _Kernel:
     """A kernel, reached through its WebSocket.
 
     Attributes:
+        identity: the server's name of the kernel.
         is_broken: whether the connection has failed.
     """
 
-    def __init__(self, connection: websocket.WebSocket, session: str) -> None:
+    def __init__(self, identity: str, connection: websocket.WebSocket, session: str) -> None:
+        self.identity = identity
         self.is_broken = False
         self._connection = connection
         self._session = session

@@ -53,10 +53,14 @@ def people(server: Server, url: str) -> Iterator[tuple[JupyterHubClient, Jupyter
         client.close()
 
 
-def test_two_users_run_cells_at_the_same_time(people: tuple[JupyterHubClient, JupyterHubClient]) -> None:
+def test_two_users_run_cells_at_the_same_time(
+    people: tuple[JupyterHubClient, JupyterHubClient],
+) -> None:
     code = "import os, time; begun = time.time(); time.sleep(3); print(os.environ['JUPYTERHUB_USER'], begun, time.time())"
     with ThreadPoolExecutor(2) as pool:
-        (alice, a_begun, a_ended), (bob, b_begun, b_ended) = (output.split() for output in pool.map(lambda client: client.run_code(code), people))
+        (alice, a_begun, a_ended), (bob, b_begun, b_ended) = (
+            output.split() for output in pool.map(lambda client: client.run_code(code), people)
+        )
     assert (alice, bob) == ("alice", "bob")
     assert float(a_begun) < float(b_ended) and float(b_begun) < float(a_ended)
 
@@ -67,12 +71,16 @@ def test_servers_are_started_by_the_command_of_ai_lab(server: Server, people: ob
     assert command == [*SEED_COMMAND[:2], "setpriv", "--clear-groups", *SEED_COMMAND[2:]]
 
 
-def test_without_docker_access_there_is_no_socket_and_no_group_of_root(people: tuple[JupyterHubClient, JupyterHubClient]) -> None:
+def test_without_docker_access_there_is_no_socket_and_no_group_of_root(
+    people: tuple[JupyterHubClient, JupyterHubClient],
+) -> None:
     code = "import os; print(os.path.lexists('/var/run/docker.sock'), os.getuid() != 0, 0 in os.getgroups(), os.getgid() == 0)"
     assert people[0].run_code(code).split() == ["False", "True", "False", "False"]
 
 
-def test_no_user_sees_another_users_files(people: tuple[JupyterHubClient, JupyterHubClient]) -> None:
+def test_no_user_sees_another_users_files(
+    people: tuple[JupyterHubClient, JupyterHubClient],
+) -> None:
     alice, bob = people
     alice.run_code("open('/home/jupyter/notebooks/mine.txt', 'w').write('only mine')")
     look = "import os; print([os.path.join(f, n) for f, _, names in os.walk('/home') for n in names if n == 'mine.txt'])"
@@ -83,7 +91,9 @@ def test_no_user_sees_another_users_files(people: tuple[JupyterHubClient, Jupyte
     assert refused.value.status in (403, 404)
 
 
-def test_files_survive_a_stop_and_a_start(server: Server, people: tuple[JupyterHubClient, JupyterHubClient]) -> None:
+def test_files_survive_a_stop_and_a_start(
+    server: Server, people: tuple[JupyterHubClient, JupyterHubClient]
+) -> None:
     bob = people[1]
     bob.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
     before = container_ids(server)["jupyter-bob"]
@@ -95,11 +105,16 @@ def test_files_survive_a_stop_and_a_start(server: Server, people: tuple[JupyterH
 
 
 def test_volumes_carry_their_users_name(server: Server, people: object) -> None:
-    assert server.inspect("ailab-alice")["Labels"] == {"ailab.hub": "user-volume", "ailab.hub.user": "alice"}
+    assert server.inspect("ailab-alice")["Labels"] == {
+        "ailab.hub": "user-volume",
+        "ailab.hub.user": "alice",
+    }
 
 
 @pytest.mark.parametrize("container", ["jupyterhub", "jupyterhub-proxy"])
-def test_users_servers_survive_a_restart(container: str, server: Server, people: tuple[JupyterHubClient, JupyterHubClient]) -> None:
+def test_users_servers_survive_a_restart(
+    container: str, server: Server, url: str, people: tuple[JupyterHubClient, JupyterHubClient]
+) -> None:
     before = container_ids(server)
     for client in people:
         client.run_code("value = 'still here'")
@@ -108,15 +123,17 @@ def test_users_servers_survive_a_restart(container: str, server: Server, people:
     for client in people:
         while True:
             try:
-                client.server_api("GET", "status")
+                assert client.run_code("print(value)").strip() == "still here"
                 break
             except JupyterHubError:
-                # The proxy asks for its routes back within 10 s; the restart itself takes a few.
-                assert time.monotonic() - begun < 20
+                # The hub sees within 10 s that the proxy lost its routes; a browser connects again as this does.
+                assert time.monotonic() - begun < 15
                 time.sleep(0.5)
-        assert client.run_code("print('fine')").strip() == "fine"
+    await_health(url)
     after = container_ids(server)
-    assert {name: after[name] for name in ("jupyter-alice", "jupyter-bob")} == {name: before[name] for name in ("jupyter-alice", "jupyter-bob")}
+    assert {name: after[name] for name in ("jupyter-alice", "jupyter-bob")} == {
+        name: before[name] for name in ("jupyter-alice", "jupyter-bob")
+    }
 
 
 def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:
@@ -127,6 +144,20 @@ def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:
         assert time.monotonic() < deadline, "the hub hangs and nobody restarts it"
         time.sleep(2)
     await_health(url)
+
+
+def test_the_hub_finds_a_docker_socket_that_was_made_anew(server: Server, login: Login) -> None:
+    server.run(
+        "systemctl stop docker.service docker.socket && systemctl start docker.socket docker.service"
+    )
+    begun = server.inspect("jupyterhub")["State"]["StartedAt"]
+    deadline = time.monotonic() + 120
+    while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
+        assert time.monotonic() < deadline, "the hub has lost Docker and nobody restarts it"
+        time.sleep(2)
+    client = login("erin")
+    client.start_server()
+    client.stop_server()
 
 
 def await_health(url: str, seconds: float = 30) -> None:
@@ -142,15 +173,30 @@ def await_health(url: str, seconds: float = 30) -> None:
         time.sleep(0.5)
 
 
-AWKWARD_NAMES = ["grace.hopper", "ada+test@example.org", "jürgen", "Émilie", "x" * 200, "ü" * 200, "a b", "o'brien", "-dash"]
+AWKWARD_NAMES = [
+    "grace.hopper",
+    "ada+test@example.org",
+    "jürgen",
+    "Émilie",
+    "x" * 200,
+    "ü" * 200,
+    "a b",
+    "o'brien",
+    "-dash",
+]
 
 
-@pytest.mark.parametrize("name", AWKWARD_NAMES, ids=lambda name: name if len(name) < 30 else f"{name[0]}*{len(name)}")
+@pytest.mark.parametrize(
+    "name", AWKWARD_NAMES, ids=lambda name: name if len(name) < 30 else f"{name[0]}*{len(name)}"
+)
 def test_any_name_gets_a_server_of_its_own(name: str, login: Login) -> None:
     client = login(name)
     client.start_server()
     try:
-        assert client.run_code("import os; print(os.environ['JUPYTERHUB_USER'])").strip() == name.lower()
+        assert (
+            client.run_code("import os; print(os.environ['JUPYTERHUB_USER'])").strip()
+            == name.lower()
+        )
     finally:
         client.stop_server()
 
@@ -175,17 +221,32 @@ def test_an_administrator_gets_in_with_his_own(server: Server, url: str) -> None
 
 
 def test_no_secret_can_be_read_by_others(server: Server, url: str) -> None:
-    assert server.run("find /etc/ailab-hub /var/lib/ailab-hub -xdev -perm /007 ! -type l ! -path '*/build/*'").split() == []
+    assert (
+        server.run(
+            "find /etc/ailab-hub /var/lib/ailab-hub -xdev -perm /007 ! -type l ! -path '*/build/*'"
+        ).split()
+        == []
+    )
     files = server.run("find /var/lib/ailab-hub/secrets -type f -printf '%m %u %p\\n'").splitlines()
-    assert files and all(line.startswith(("400 ailab-hub ", "400 root ", "600 root ")) for line in files), files
-    secrets = [server.run(f"cat {line.split()[2]}").strip() for line in files if not line.endswith((".json", "key"))]
-    shown = server.run("ps axeww; docker inspect jupyterhub jupyterhub-proxy; docker logs jupyterhub 2>&1; docker logs jupyterhub-proxy 2>&1; journalctl --no-pager")
-    # The proxy has its token in its environment, which root alone can read: look at the command lines of all, and the environments of none.
-    shown = shown if not any(secret in shown for secret in secrets) else server.run("ps axww; docker inspect jupyterhub jupyterhub-proxy")
-    assert not [number for number, secret in enumerate(secrets) if secret in shown]
+    assert files and all(
+        line.startswith(("400 ailab-hub ", "400 root ", "600 root ")) for line in files
+    ), files
+    secrets = [
+        server.run(f"cat {line.split()[2]}").strip()
+        for line in files
+        if not line.endswith((".json", "key"))
+    ]
+    shown = server.run(
+        "ps axww; docker inspect jupyterhub jupyterhub-proxy; docker logs jupyterhub 2>&1; docker logs jupyterhub-proxy 2>&1; journalctl --no-pager"
+    )
+    assert len(secrets) == 4 and not [
+        number for number, secret in enumerate(secrets) if secret in shown
+    ]
 
 
-def test_a_run_shows_no_secret_and_changes_nothing(play: Callable[..., Play], server: Server) -> None:
+def test_a_run_shows_no_secret_and_changes_nothing(
+    play: Callable[..., Play], server: Server
+) -> None:
     done = play("--diff", "-vvv")
     assert done.returncode == 0, done.output
     assert done.counts["changed"] == 0
@@ -196,13 +257,24 @@ def test_a_run_shows_no_secret_and_changes_nothing(play: Callable[..., Play], se
 SECRET = "s3cr3t-of-the-inventory-5f1c"
 
 
-def test_a_secret_of_the_inventory_reaches_the_hub_and_no_output(play: Callable[..., Play], server: Server, tmp_path: Path) -> None:
-    values = {"jupyterhub_config": {"Authenticator": {"allow_all": True}, "GenericOAuthenticator": {"client_secret": SECRET}}}
+def test_a_secret_of_the_inventory_reaches_the_hub_and_no_output(
+    play: Callable[..., Play], server: Server, tmp_path: Path
+) -> None:
+    values = {
+        "jupyterhub_config": {
+            "Authenticator": {"allow_all": True},
+            "GenericOAuthenticator": {"client_secret": SECRET},
+        }
+    }
     done = play("--diff", "-vvv", "--tags=jupyterhub", f"--extra-vars=@{write(tmp_path, values)}")
     assert SECRET not in done.output
     assert done.returncode == 0, done.output
-    assert SECRET in server.run("docker exec jupyterhub cat /run/secrets/$(basename $(ls /var/lib/ailab-hub/secrets/secret_config-*.json))")
-    assert SECRET not in server.run("cat /etc/ailab-hub/jupyterhub_config.py; docker inspect jupyterhub")
+    assert SECRET in server.run(
+        "docker exec jupyterhub cat /run/secrets/$(basename $(ls /var/lib/ailab-hub/secrets/secret_config-*.json))"
+    )
+    assert SECRET not in server.run(
+        "cat /etc/ailab-hub/jupyterhub_config.py; docker inspect jupyterhub"
+    )
 
 
 def write(folder: Path, values: dict[str, Any]) -> Path:
@@ -215,15 +287,33 @@ def write(folder: Path, values: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"jupyterhub_config": {"DockerSpawner": {"mem_limt": "4G"}}}, ["DockerSpawner.mem_limt", "mem_limit"]),
-        ({"jupyterhub_config": {"DockerSpawner": {"mem_limit": [1]}, "JupyterHub": {"hub_port": "many"}}}, ["DockerSpawner.mem_limit", "JupyterHub.hub_port"]),
-        ({"jupyterhub_extra_config": "import nowhere_to_be_found"}, ["nowhere_to_be_found"]),
-        ({"jupyterhub_extra_config": "while True: pass"}, ["60 s"]),
+        (
+            {
+                "jupyterhub_config": {
+                    "DockerSpawner": {"mem_limt": "4G", "remove": "x"},
+                    "JupyterHub": {"hub_port": "many"},
+                    "DokcerSpawner": {"debug": True},
+                }
+            },
+            [
+                "DockerSpawner.mem_limt",
+                "mem_limit",
+                "DockerSpawner.remove",
+                "JupyterHub.hub_port",
+                "DokcerSpawner",
+            ],
+        ),
+        ({"jupyterhub_extra_config": "while True: pass"}, ["30 s"]),
     ],
-    ids=["a trait that is misspelt", "two wrong types", "an import that fails", "a file that never ends"],
+    ids=["four mistakes at once", "a file that never ends"],
 )
 def test_a_wrong_configuration_leaves_the_running_hub_as_it_was(
-    values: dict[str, Any], named: list[str], play: Callable[..., Play], server: Server, url: str, tmp_path: Path
+    values: dict[str, Any],
+    named: list[str],
+    play: Callable[..., Play],
+    server: Server,
+    url: str,
+    tmp_path: Path,
 ) -> None:
     before = container_ids(server), server.run("cat /etc/ailab-hub/jupyterhub_config.py")
     done = play("--tags=jupyterhub", f"--extra-vars=@{write(tmp_path, values)}")
@@ -233,9 +323,13 @@ def test_a_wrong_configuration_leaves_the_running_hub_as_it_was(
     assert requests.get(f"{url}hub/health", timeout=5).ok
 
 
-def test_a_build_that_fails_leaves_the_running_hub_as_it_was(play: Callable[..., Play], server: Server, url: str, tmp_path: Path) -> None:
+def test_a_build_that_fails_leaves_the_running_hub_as_it_was(
+    play: Callable[..., Play], server: Server, url: str, tmp_path: Path
+) -> None:
     before = container_ids(server)
-    done = play(f"--extra-vars=@{write(tmp_path, {'hub_image_pip_packages': ['no-such-package-at-all==1.0']})}")
+    done = play(
+        f"--extra-vars=@{write(tmp_path, {'hub_image_pip_packages': ['no-such-package-at-all==1.0']})}"
+    )
     assert done.returncode != 0
     assert "no-such-package-at-all" in done.output
     assert container_ids(server) == before
@@ -246,8 +340,19 @@ def test_a_build_that_fails_leaves_the_running_hub_as_it_was(play: Callable[...,
     ("values", "named"),
     [
         (
-            {"jupyterhub_port": "eighty", "jupyterhub_subnet": "10.230.0.0/33", "jupyterhub_amdin_users": ["x"], "docker_engine_daemon": "x: y"},
-            ["jupyterhub_port", "jupyterhub_subnet", "jupyterhub_amdin_users", "jupyterhub_admin_users", "docker_engine_daemon"],
+            {
+                "jupyterhub_port": "eighty",
+                "jupyterhub_subnet": "10.230.0.0/33",
+                "jupyterhub_amdin_users": ["x"],
+                "docker_engine_daemon": "x: y",
+            },
+            [
+                "jupyterhub_port",
+                "jupyterhub_subnet",
+                "jupyterhub_amdin_users",
+                "jupyterhub_admin_users",
+                "docker_engine_daemon",
+            ],
         ),
         ({"jupyterhub_docker_access": "host"}, ["jupyterhub_docker_access_host_gives_root"]),
         ({"jupyterhub_authenticator": "dummy"}, ["jupyterhub_allow_dummy_authenticator"]),
@@ -256,9 +361,23 @@ def test_a_build_that_fails_leaves_the_running_hub_as_it_was(play: Callable[...,
         ({"jupyterhub_subnet": "172.17.0.0/16"}, ["jupyterhub_subnet"]),
         ({"hub_https_certificate": "acme"}, ["hub_https_certificate"]),
     ],
-    ids=["four at once", "root without consent", "dummy without consent", "a path that is not there", "a port taken", "a network taken", "what no role knows"],
+    ids=[
+        "four at once",
+        "root without consent",
+        "dummy without consent",
+        "a path that is not there",
+        "a port taken",
+        "a network taken",
+        "what no role knows",
+    ],
 )
-def test_wrong_values_stop_the_run_before_any_change(values: dict[str, Any], named: list[str], play: Callable[..., Play], server: Server, tmp_path: Path) -> None:
+def test_wrong_values_stop_the_run_before_any_change(
+    values: dict[str, Any],
+    named: list[str],
+    play: Callable[..., Play],
+    server: Server,
+    tmp_path: Path,
+) -> None:
     before = container_ids(server)
     done = play(f"--extra-vars=@{write(tmp_path, values)}")
     assert done.returncode != 0
@@ -267,18 +386,28 @@ def test_wrong_values_stop_the_run_before_any_change(values: dict[str, Any], nam
     assert container_ids(server) == before
 
 
-def test_a_daemon_configuration_that_is_wrong_is_refused(play: Callable[..., Play], server: Server, tmp_path: Path) -> None:
+def test_a_daemon_configuration_that_is_wrong_is_refused(
+    play: Callable[..., Play], server: Server, tmp_path: Path
+) -> None:
     before = server.run("cat /etc/docker/daemon.json")
-    done = play("--tags=docker_engine", f"--extra-vars=@{write(tmp_path, {'docker_engine_daemon': {'no-such-option': True}})}")
+    done = play(
+        "--tags=docker_engine",
+        f"--extra-vars=@{write(tmp_path, {'docker_engine_daemon': {'no-such-option': True}})}",
+    )
     assert done.returncode != 0
     assert "no-such-option" in done.output
     assert server.run("cat /etc/docker/daemon.json") == before
     assert server.run("systemctl is-active docker").strip() == "active"
 
 
-def test_a_daemon_configuration_that_does_not_start_is_taken_back(play: Callable[..., Play], server: Server, url: str, tmp_path: Path) -> None:
+def test_a_daemon_configuration_that_does_not_start_is_taken_back(
+    play: Callable[..., Play], server: Server, url: str, tmp_path: Path
+) -> None:
     before = server.run("cat /etc/docker/daemon.json")
-    done = play("--tags=docker_engine", f"--extra-vars=@{write(tmp_path, {'docker_engine_daemon': {'log-opts': {'max-siz': '1m'}}})}")
+    done = play(
+        "--tags=docker_engine",
+        f"--extra-vars=@{write(tmp_path, {'docker_engine_daemon': {'log-opts': {'max-siz': '1m'}}})}",
+    )
     assert done.returncode != 0
     assert server.run("cat /etc/docker/daemon.json") == before
     assert server.run("systemctl is-active docker").strip() == "active"
@@ -294,24 +423,33 @@ def test_two_runs_at_once_do_not_meet(play: Callable[..., Play], server: Server)
     assert "since" in done[1].output
 
 
-def test_host_mode_reaches_docker_and_none_takes_it_back(play: Callable[..., Play], server: Server, login: Login, tmp_path: Path) -> None:
+def test_host_mode_reaches_docker_and_none_takes_it_back(
+    play: Callable[..., Play], server: Server, login: Login, tmp_path: Path
+) -> None:
     values = {"jupyterhub_docker_access": "host", "jupyterhub_docker_access_host_gives_root": True}
     done = play("--tags=jupyterhub", f"--extra-vars=@{write(tmp_path, values)}")
     assert done.returncode == 0, done.output
     client = login("carol")
     client.start_server()
-    seen = client.run_code("import docker; print([c.name for c in docker.from_env().containers.list()])")
+    seen = client.run_code(
+        "import docker; print([c.name for c in docker.from_env().containers.list()])"
+    )
     assert "jupyterhub-proxy" in seen
     assert server.inspect("jupyter-carol")["Config"]["Cmd"] == SEED_COMMAND
     client.stop_server()
     done = play()
     assert done.returncode == 0, done.output
     client.start_server()
-    assert client.run_code("import os; print(os.path.lexists('/var/run/docker.sock'))").strip() == "False"
+    assert (
+        client.run_code("import os; print(os.path.lexists('/var/run/docker.sock'))").strip()
+        == "False"
+    )
     client.stop_server()
 
 
-def test_an_upgrade_of_the_lab_image_keeps_files_and_running_servers(play: Callable[..., Play], server: Server, login: Login, tmp_path: Path) -> None:
+def test_an_upgrade_of_the_lab_image_keeps_files_and_running_servers(
+    play: Callable[..., Play], server: Server, login: Login, tmp_path: Path
+) -> None:
     client = login("dave")
     client.start_server()
     client.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
@@ -322,5 +460,7 @@ def test_an_upgrade_of_the_lab_image_keeps_files_and_running_servers(play: Calla
     client.stop_server()
     client.start_server()
     assert server.inspect("jupyter-dave")["Image"] != old["Image"]
-    assert client.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())").strip() == "kept"
+    assert (
+        client.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())").strip() == "kept"
+    )
     client.stop_server()
