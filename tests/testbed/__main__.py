@@ -35,12 +35,13 @@ def host_up(arguments: Arguments) -> None:
     """make a host or start it again; what it needs is made first"""
     running = engine.up()
     store = bases.up(running, arguments.suite) if arguments.bases == "stand-in" else None
-    hosts.up(running, arguments.name, arguments.instance, arguments.suite, store, arguments.snapshot)
+    host = hosts.Host(running, arguments.instance, arguments.name)
+    host.up(arguments.suite, store, arguments.source)
 
 
 def host_save(arguments: Arguments) -> None:
     """keep a host as a snapshot; it is powered off meanwhile"""
-    hosts.save(engine.up(), arguments.name, arguments.instance, arguments.save_as)
+    hosts.Host(engine.up(), arguments.instance, arguments.name).save(arguments.snapshot)
 
 
 def host_down(arguments: Arguments) -> None:
@@ -48,9 +49,14 @@ def host_down(arguments: Arguments) -> None:
     hosts.down(engine.up(), arguments.instance, arguments.name)
 
 
-def snapshots(_: Arguments) -> None:
+def snapshot_list(_: Arguments) -> None:
     """list the snapshots hosts can start from"""
-    print("\n".join(hosts.snapshots(engine.up())))
+    print(*hosts.snapshots(engine.up()), sep="\n")
+
+
+def snapshot_remove(arguments: Arguments) -> None:
+    """remove a snapshot; hosts made from it stay"""
+    hosts.remove_snapshot(engine.up(), arguments.snapshot)
 
 
 def inventory(arguments: Arguments) -> None:
@@ -84,14 +90,22 @@ def purge(_: Arguments) -> None:
     shared.purge()
 
 
+def base_kind(text: str) -> str:
+    """Check what --bases or BASES says; the parser checks no choices of a default."""
+    if text not in ("stand-in", "official"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither stand-in nor official")
+    return text
+
+
 COMMANDS = {
     "engine up": (engine_up, []),
     "engine down": (engine_down, []),
     "bases up": (bases_up, ["--suite", "--jupyterhub"]),
     "host up": (host_up, ["name", "--instance", "--suite", "--bases", "--from"]),
-    "host save": (host_save, ["name", "save_as", "--instance"]),
+    "host save": (host_save, ["name", "snapshot", "--instance"]),
     "host down": (host_down, ["name", "--instance"]),
-    "snapshots": (snapshots, []),
+    "snapshot list": (snapshot_list, []),
+    "snapshot remove": (snapshot_remove, ["snapshot"]),
     "inventory": (inventory, ["--instance", "--output"]),
     "down": (down, ["--instance"]),
     "demo up": (demo_up, ["--suite", "--bases"]),
@@ -101,14 +115,15 @@ COMMANDS = {
 REMOVERS = (engine_down, down, demo_down, purge)
 OPTIONS = {
     "name": {"metavar": "NAME", "help": "the host"},
-    "save_as": {"metavar": "SNAPSHOT", "help": "what the snapshot is called"},
+    "snapshot": {"metavar": "SNAPSHOT", "help": "a saved host"},
     "--instance": {"required": True, "help": "name of hosts that are removed together"},
     "--suite": {
         "default": os.environ.get("SUITE") or "bookworm",
         "help": "Debian of the hosts (default: SUITE, else bookworm)",
     },
     "--bases": {
-        "choices": ["stand-in", "official"],
+        "type": base_kind,
+        "metavar": "stand-in|official",
         "default": os.environ.get("BASES") or "stand-in",
         "help": "where base images come from (default: BASES, else stand-in)",
     },
@@ -118,7 +133,7 @@ OPTIONS = {
         "default": [bases.JUPYTERHUB],
         "help": "versions of JupyterHub to have a base for",
     },
-    "--from": {"dest": "snapshot", "metavar": "SNAPSHOT", "help": "start from a saved host"},
+    "--from": {"dest": "source", "metavar": "SNAPSHOT", "help": "start from a saved host"},
     "--output": {"type": Path, "metavar": "FILE", "help": "default: standard output"},
 }
 
@@ -132,7 +147,9 @@ def parse() -> Arguments:
         if group not in levels:
             above = levels[""].add_parser(group, help=f"{group} ... (see {group} --help)")
             levels[group] = above.add_subparsers(required=True, metavar="COMMAND")
-        command = levels[group].add_parser(name, help=function.__doc__, description=function.__doc__)
+        command = levels[group].add_parser(
+            name, help=function.__doc__, description=function.__doc__
+        )
         command.set_defaults(run=function)
         for option in options:
             command.add_argument(option, **OPTIONS[option])  # type: ignore[arg-type]

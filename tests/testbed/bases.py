@@ -38,7 +38,9 @@ def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> R
         store.result().publish(image, "exasol/ai-lab", AI_LAB)
 
     def hub(version: str) -> None:
-        proxy = images.build(engine, "configurable-http-proxy", base, python=python(), version=PROXY)
+        proxy = images.build(
+            engine, "configurable-http-proxy", base, python=python(), version=PROXY
+        )
         image = images.build(engine, "jupyterhub", python(), proxy=proxy, version=version)
         store.result().publish(proxy, "jupyterhub/configurable-http-proxy", PROXY)
         store.result().publish(image, "jupyterhub/jupyterhub", version)

@@ -34,7 +34,8 @@ def up(suite: str, official: bool) -> None:
     Raises TestbedError if site.yml fails; the host then stays, to be looked at.
     """
     running = engine.up()
-    hosts.up(running, HOST, INSTANCE, suite, None if official else bases.up(running, suite))
+    store = None if official else bases.up(running, suite)
+    hosts.Host(running, INSTANCE, HOST).up(suite, store)
     passwords = _write_inventory(hosts.inventory(running, INSTANCE))
     address = hosts.describe(running, INSTANCE)[HOST]["address"]
     access = {
@@ -46,7 +47,9 @@ def up(suite: str, official: bool) -> None:
     }
     playbook = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
     if not playbook:
-        raise TestbedError(f"ansible-playbook is not installed beside {sys.executable}: run make demo")
+        raise TestbedError(
+            f"ansible-playbook is not installed beside {sys.executable}: run make demo"
+        )
     command = [playbook, "-i", str(INVENTORY), "site.yml"]
     with step("ansible-playbook -i .demo/inventory site.yml", live=False):
         failed = subprocess.run(command, cwd=hosts.CHECKOUT, stdin=subprocess.DEVNULL).returncode

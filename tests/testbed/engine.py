@@ -55,7 +55,9 @@ class Engine:
         """Describe objects of a kind (container, image, network); those not there are left out."""
         if not names:
             return []
-        found: list[dict[str, Any]] = json.loads(self("inspect", f"--type={kind}", *names, check=False) or "[]")
+        found: list[dict[str, Any]] = json.loads(
+            self("inspect", f"--type={kind}", *names, check=False) or "[]"
+        )
         return found
 
     def labelled(self, kind: str, *labels: str) -> list[str]:
@@ -72,7 +74,9 @@ def running() -> Engine | None:
         if engine := _connect(address):
             return engine
         if address != _socket():
-            raise TestbedError(f"no Docker Engine answers at DOCKER_HOST={address}: unset or mend it")
+            raise TestbedError(
+                f"no Docker Engine answers at DOCKER_HOST={address}: unset or mend it"
+            )
         return None
     return (_connect(_socket()) if _pid() else None) or _connect(None)
 
@@ -83,7 +87,9 @@ def up() -> Engine:
         if engine := running():
             return engine
         if os.geteuid() != 0:
-            raise TestbedError("no Docker Engine answers: start one, or run as root on Debian or Ubuntu, where a private one is installed and started for you")
+            raise TestbedError(
+                "no Docker Engine answers: start one, or run as root on Debian or Ubuntu, where a private one is installed and started for you"
+            )
         require("docker", "dockerd", "iptables", "ip")
         # Where systemd runs, installing the package has just started it.
         return running() or _start()
@@ -103,18 +109,21 @@ def down() -> bool:
         return True
 
 
-def prefix(engine: Engine) -> str:
+def address_prefix(engine: Engine) -> str:
     """``10.N`` of the /16 that is the testbed's own on this machine."""
     return cache("engine", "prefix").read_text() if engine.private else _free_prefix()
 
 
-def _free_prefix() -> str:
+def _free_prefix(preferred: str = "10.192") -> str:
     routes = [
-        ipaddress.ip_network(word) for line in run("ip", "-4", "route", "show", "table", "all").splitlines() for word in line.split()[:2] if word[0].isdigit()
+        ipaddress.ip_network(word)
+        for line in run("ip", "-4", "route", "show", "table", "all").splitlines()
+        for word in line.split()[:2]
+        if word[0].isdigit()
     ]
-    for number in range(192, 224):
-        if not any(route.overlaps(ipaddress.ip_network(f"10.{number}.0.0/16")) for route in routes):
-            return f"10.{number}"
+    for prefix in [preferred, *(f"10.{number}" for number in range(192, 224))]:
+        if not any(route.overlaps(ipaddress.ip_network(f"{prefix}.0.0/16")) for route in routes):
+            return prefix
     raise TestbedError("no free network for the testbed: routes overlap all of 10.192 to 10.223")
 
 
@@ -149,21 +158,19 @@ def _start() -> Engine:
     if len(_socket()) > len("unix://") + 107:
         raise TestbedError(f"{folder} is too long a path for a socket: set AILAB_HUB_TESTBED_CACHE")
     with step("starting a private Docker Engine"):
-        prefix, bridge = _make_bridge()
-        daemon = find("dockerd") or "dockerd"
+        prefix = _make_bridge()
         # A killed engine leaves these behind, and the next takes zombies for living processes.
         for stale in ("pid", "exec/containerd/containerd.pid"):
             (folder / stale).unlink(missing_ok=True)
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [
-                    daemon,
+                    find("dockerd") or "dockerd",
                     f"--host={_socket()}",
-                    "--data-root",
-                    str(folder / "data"),
+                    *("--data-root", str(folder / "data")),
                     f"--exec-root={folder / 'exec'}",
                     f"--pidfile={folder / 'pid'}",
-                    f"--bridge={bridge}",
+                    f"--bridge={_bridge(prefix)}",
                     f"--default-address-pool=base={prefix}.128.0/17,size=24",
                     "--iptables=false",
                     "--ip6tables=false",
@@ -174,9 +181,8 @@ def _start() -> Engine:
                 cwd="/",
                 start_new_session=True,
             )
-        for _ in range(START_SECONDS * 5):
-            if process.poll() is not None:
-                break
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
             if engine := _connect(_socket()):
                 return engine
             time.sleep(0.2)
@@ -185,15 +191,13 @@ def _start() -> Engine:
 
 
 def _stop() -> None:
-    pid = _pid()
-    if pid:
+    deadline = time.monotonic() + STOP_SECONDS
+    if pid := _pid():
         os.kill(pid, signal.SIGTERM)
-        for _ in range(STOP_SECONDS * 5):
-            if not _pid():
-                break
-            time.sleep(0.2)
-        else:
+    while _pid():
+        if time.monotonic() > deadline:
             raise TestbedError(f"the private Docker Engine (process {pid}) does not stop")
+        time.sleep(0.2)
     # An engine that followed a killed one does not know of the mount that one made.
     run("umount", "--recursive", cache("engine", "data"), check=False)
     prefix = cache("engine", "prefix").read_text()
@@ -215,12 +219,15 @@ def _rules(prefix: str) -> list[str]:
     ]
 
 
-def _make_bridge() -> tuple[str, str]:
-    """Make the default bridge and its rules, or take up those a killed engine left behind."""
+def _make_bridge() -> str:
+    """Make the default bridge and its rules, or take up those a killed engine left behind.
+
+    Returns the prefix of the addresses: that of the last time, which the engine's network has.
+    """
     file = cache("engine", "prefix")
-    prefix = file.read_text() if file.exists() else ""
-    if not prefix or not run("ip", "link", "show", _bridge(prefix), check=False):
-        prefix = _free_prefix()
+    prefix = file.read_text() if file.exists() else _free_prefix()
+    if not run("ip", "link", "show", _bridge(prefix), check=False):
+        prefix = _free_prefix(prefix)
         file.write_text(prefix)
         run("ip", "link", "add", _bridge(prefix), "type", "bridge")
         run("ip", "address", "add", f"{prefix}.0.1/24", "dev", _bridge(prefix))
@@ -228,4 +235,4 @@ def _make_bridge() -> tuple[str, str]:
     for rule in _rules(prefix):
         run("iptables", *rule.replace("-I", "-D").split(), check=False)
         run("iptables", *rule.split())
-    return prefix, _bridge(prefix)
+    return prefix

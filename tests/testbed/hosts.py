@@ -15,6 +15,7 @@ import os
 import shutil
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ CAPABILITIES = """
 """
 DEVICES = ("/dev/fuse", "/dev/net/tun")
 USER = "admin"
+SNAPSHOTS = "ailab-hub-testbed/snapshot"
 BOOT_SECONDS = 90
+IS_RUNNING = ("timeout", str(BOOT_SECONDS), "systemctl", "is-system-running", "--wait")
 STOP_SECONDS = 30
 # Layers of images never change, so any number of hosts share their files as hard links; what
 # belongs to a container is copied.
@@ -58,51 +61,123 @@ def scope(instance: str) -> str:
     return f"{instance}-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:6]}"
 
 
-def up(
-    engine: Engine,
-    name: str,
-    instance: str,
-    suite: str,
-    store: Registry | None = None,
-    snapshot: str | None = None,
-) -> None:
-    """Have a host run and answer by SSH; new ones start from a snapshot if one is named.
+@dataclass(frozen=True)
+class Host:
+    """One server of an instance."""
 
-    Hosts know the registry ``store``; without one they pull official images.
-    """
-    container = _container(instance, name)
-    made = engine.inspect("container", container)
-    image = "" if made else images.host(engine, suite)
-    with step(f"starting host {name}"):
-        if made:
-            engine("start", container)
-        else:
-            _create(engine, name, instance, image, store, snapshot)
-        _await_boot(engine, container)
+    engine: Engine
+    instance: str
+    name: str
 
+    @property
+    def container(self) -> str:
+        return f"ailab-hub-testbed-{scope(self.instance)}-{self.name}"
 
-def save(engine: Engine, name: str, instance: str, snapshot: str) -> None:
-    """Keep a host, its file system and its engine's data, as a snapshot that hosts start from."""
-    container = _container(instance, name)
-    found = engine.inspect("container", container)
-    if not found:
-        raise TestbedError(f"instance {instance} has no host {name}")
-    with step(f"saving host {name} as {snapshot}"), lock(f"snapshot-{snapshot}"):
-        engine("image", "rm", _image(snapshot), check=False)
-        engine("stop", "-t", str(STOP_SECONDS), container)
-        try:
-            labels = [f"{LABEL}=snapshot"]
-            _make_volume(engine, _volume(snapshot), labels, found[0]["Image"], container)
-            engine("commit", f"--change=LABEL {LABEL}=snapshot", container, _image(snapshot))
-        finally:
-            engine("start", container)
-        _await_boot(engine, container)
+    def up(self, suite: str, store: Registry | None = None, snapshot: str | None = None) -> None:
+        """Have the host run and answer by SSH; a new one starts from a snapshot if one is named.
 
+        It knows the registry ``store``; without one it pulls official images.
+        """
+        labels = {
+            LABEL: "host",
+            f"{LABEL}.instance": scope(self.instance),
+            f"{LABEL}.name": self.name,
+            f"{LABEL}.suite": suite,
+            f"{LABEL}.registry": store.name if store else "",
+        }
+        made = self.engine.inspect("container", self.container)
+        image = "" if made else images.host(self.engine, suite)
+        with step(f"starting host {self.name}"):
+            if not made:
+                self._create(labels, image, store, snapshot)
+            elif any(
+                made[0]["Config"]["Labels"].get(key) != value for key, value in labels.items()
+            ):
+                raise TestbedError(
+                    f"host {self.name} is there with another suite or other bases: remove it first"
+                )
+            else:
+                self.engine("start", self.container)
+            self._await_boot()
 
-def snapshots(engine: Engine) -> list[str]:
-    """Names of all snapshots."""
-    tags = engine("image", "ls", "--format={{.Tag}}", _image("").rstrip(":"))
-    return sorted(tags.split())
+    def save(self, snapshot: str) -> None:
+        """Keep file system and engine's data as a snapshot; the host is powered off meanwhile."""
+        made = self.engine.inspect("container", self.container)
+        if not made:
+            raise TestbedError(f"instance {self.instance} has no host {self.name}")
+        with step(f"saving host {self.name} as {snapshot}"), lock(f"snapshot-{snapshot}"):
+            remove_snapshot(self.engine, snapshot)
+            self.engine("stop", "-t", str(STOP_SECONDS), self.container)
+            try:
+                label = {LABEL: "snapshot"}
+                _make_volume(
+                    self.engine, _volume(snapshot), label, made[0]["Image"], self.container
+                )
+                self.engine(
+                    "commit", f"--change=LABEL {LABEL}=snapshot", self.container, _image(snapshot)
+                )
+            finally:
+                self.engine("start", self.container)
+            self._await_boot()
+
+    def _create(
+        self, labels: dict[str, str], image: str, store: Registry | None, snapshot: str | None
+    ) -> None:
+        if snapshot and snapshot not in snapshots(self.engine):
+            raise TestbedError(
+                f"no snapshot {snapshot}; there are: {', '.join(snapshots(self.engine))}"
+            )
+        source = _volume(snapshot) if snapshot else None
+        _make_volume(self.engine, self.container, labels, image, source)
+        # The default network's resolvers are real ones; on ours there is only Docker's own at
+        # 127.0.0.11, out of reach for the containers of an engine inside the host.
+        resolvers = self.engine("run", "--rm", image, "cat", "/etc/resolv.conf")
+        with network.free_address(self.engine) as address:
+            self.engine(
+                "run",
+                "--detach",
+                f"--name={self.container}",
+                f"--hostname={self.name}",
+                *(f"--label={key}={value}" for key, value in labels.items()),
+                f"--network={NETWORK}",
+                f"--ip={address}",
+                *([f"--add-host={HOSTNAME}:{store.address}"] if store else []),
+                "--cap-drop=ALL",
+                *(f"--cap-add={capability}" for capability in CAPABILITIES.split()),
+                *(f"--device={device}" for device in DEVICES if os.path.exists(device)),
+                "--security-opt=seccomp=unconfined",
+                "--security-opt=apparmor=unconfined",
+                "--security-opt=systempaths=unconfined",
+                "--cgroupns=private",
+                "--tmpfs=/run",
+                "--tmpfs=/tmp:exec",
+                f"--volume={self.container}:/var/lib/docker",
+                f"--env=TESTBED_RESOLV_CONF={resolvers}",
+                f"--env=TESTBED_SSH_KEY={_key(self.instance).with_suffix('.pub').read_text()}",
+                # A reboot ends the first process: the engine is what powers the server on again.
+                "--restart=unless-stopped",
+                _image(snapshot) if snapshot else image,
+            )
+
+    def _await_boot(self) -> None:
+        """Wait until systemd has started everything and SSH answers."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        state = banner = ""
+        while state not in ("running", "degraded") and time.monotonic() < deadline:
+            state = self.engine("exec", self.container, *IS_RUNNING, check=False)
+            time.sleep(0.1)
+        address = network.address(self.engine.inspect("container", self.container)[0])
+        while not banner.startswith("SSH-"):
+            try:
+                with socket.create_connection((address, 22), timeout=2) as connection:
+                    banner = connection.recv(64).decode(errors="replace")
+            except OSError as error:
+                banner = str(error)
+                time.sleep(0.2)
+            if time.monotonic() > deadline:
+                raise TestbedError(
+                    f"host {self.name} does not boot: systemd says {state or 'nothing'}, SSH {banner!r}; see docker logs {self.container}"
+                )
 
 
 def down(engine: Engine, instance: str, name: str | None = None) -> None:
@@ -113,6 +188,17 @@ def down(engine: Engine, instance: str, name: str | None = None) -> None:
             engine(*command, *found)
     if not name:
         shutil.rmtree(_folder(instance), ignore_errors=True)
+
+
+def snapshots(engine: Engine) -> list[str]:
+    """Names of all snapshots."""
+    return sorted(engine("image", "ls", "--format={{.Tag}}", SNAPSHOTS).split())
+
+
+def remove_snapshot(engine: Engine, snapshot: str) -> None:
+    """Remove a snapshot if there is one; hosts made from it stay."""
+    engine("image", "rm", "--force", _image(snapshot), check=False)
+    engine("volume", "rm", "--force", _volume(snapshot))
 
 
 def describe(engine: Engine, instance: str) -> dict[str, dict[str, Any]]:
@@ -138,7 +224,7 @@ def inventory(engine: Engine, instance: str) -> str:
         "ansible_user": USER,
         "ansible_become": True,
         "ansible_python_interpreter": "/usr/bin/python3",
-        "ansible_ssh_private_key_file": str(key(instance)),
+        "ansible_ssh_private_key_file": str(_key(instance)),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         "testbed_registry": store,
         "testbed_registry_ca_file": str(cache("registry-ca.pem")) if store else "",
@@ -151,12 +237,8 @@ def inventory(engine: Engine, instance: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _container(instance: str, name: str) -> str:
-    return f"ailab-hub-testbed-{scope(instance)}-{name}"
-
-
 def _image(snapshot: str) -> str:
-    return f"ailab-hub-testbed/snapshot:{snapshot}"
+    return f"{SNAPSHOTS}:{snapshot}"
 
 
 def _volume(snapshot: str) -> str:
@@ -167,7 +249,7 @@ def _folder(instance: str) -> Path:
     return cache("instances", scope(instance))
 
 
-def key(instance: str) -> Path:
+def _key(instance: str) -> Path:
     """The private key of an instance, made on first use."""
     require("ssh-keygen")
     file = _folder(instance) / "id_ed25519"
@@ -178,83 +260,13 @@ def key(instance: str) -> Path:
     return file
 
 
-def _create(
-    engine: Engine,
-    name: str,
-    instance: str,
-    image: str,
-    store: Registry | None,
-    snapshot: str | None,
+def _make_volume(
+    engine: Engine, volume: str, labels: dict[str, str], image: str, source: str | None
 ) -> None:
-    container = _container(instance, name)
-    if snapshot and not engine.inspect("image", _image(snapshot)):
-        raise TestbedError(f"no snapshot {snapshot}; there are: {', '.join(snapshots(engine))}")
-    labels = [
-        f"{LABEL}=host",
-        f"{LABEL}.instance={scope(instance)}",
-        f"{LABEL}.name={name}",
-        f"{LABEL}.registry={store.name if store else ''}",
-    ]
-    _make_volume(engine, container, labels, image, _volume(snapshot) if snapshot else None)
-    # The default network's resolvers are real ones; on ours there is only Docker's own at
-    # 127.0.0.11, out of reach for the containers of an engine inside the host.
-    resolvers = engine("run", "--rm", image, "cat", "/etc/resolv.conf")
-    with network.free_address(engine) as address:
-        engine(
-            "run",
-            "--detach",
-            f"--name={container}",
-            f"--hostname={name}",
-            *(f"--label={label}" for label in labels),
-            f"--network={NETWORK}",
-            f"--ip={address}",
-            *([f"--add-host={HOSTNAME}:{store.address}"] if store else []),
-            "--cap-drop=ALL",
-            *(f"--cap-add={capability}" for capability in CAPABILITIES.split()),
-            *(f"--device={device}" for device in DEVICES if os.path.exists(device)),
-            "--security-opt=seccomp=unconfined",
-            "--security-opt=apparmor=unconfined",
-            "--security-opt=systempaths=unconfined",
-            "--cgroupns=private",
-            "--tmpfs=/run",
-            "--tmpfs=/tmp:exec",
-            f"--volume={container}:/var/lib/docker",
-            f"--env=TESTBED_RESOLV_CONF={resolvers}",
-            f"--env=TESTBED_SSH_KEY={key(instance).with_suffix('.pub').read_text()}",
-            # A reboot ends the first process: the engine is what powers the server on again.
-            "--restart=unless-stopped",
-            _image(snapshot) if snapshot else image,
-        )
-
-
-def _make_volume(engine: Engine, volume: str, labels: list[str], image: str, source: str | None) -> None:
     """Make a volume for an engine's data: empty, or a copy of another one made in an image."""
     engine("volume", "rm", "--force", volume)
-    engine("volume", "create", *(f"--label={label}" for label in labels), volume)
+    engine("volume", "create", *(f"--label={key}={value}" for key, value in labels.items()), volume)
     if source:
         mount = engine("info", "--format={{.DockerRootDir}}/volumes:/volumes")
         shell = ["sh", "-c", COPY_DATA, "sh", source, volume]
         engine("run", "--rm", "--network=none", f"--volume={mount}", image, *shell)
-
-
-def _await_boot(engine: Engine, container: str) -> None:
-    """Wait until systemd has started everything and SSH answers."""
-    deadline = time.monotonic() + BOOT_SECONDS
-    state = banner = ""
-    while time.monotonic() < deadline:
-        state = engine("exec", container, "systemctl", "is-system-running", "--wait", check=False)
-        if state in ("running", "degraded"):
-            break
-        time.sleep(0.2)
-    address = network.address(engine.inspect("container", container)[0])
-    while time.monotonic() < deadline and not banner.startswith("SSH-"):
-        try:
-            with socket.create_connection((address, 22), timeout=2) as connection:
-                banner = connection.recv(64).decode(errors="replace")
-        except OSError as error:
-            banner = str(error)
-            time.sleep(0.2)
-    if not banner.startswith("SSH-"):
-        raise TestbedError(
-            f"host {container} does not answer by SSH within {BOOT_SECONDS} s (systemd: {state or 'none'}; SSH: {banner}): see docker logs {container}"
-        )

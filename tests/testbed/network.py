@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .engine import LABEL, NETWORK, Engine, prefix
+from .engine import LABEL, NETWORK, Engine, address_prefix
 from .system import TestbedError, lock
 
 FIRST_HOST = 16
@@ -22,7 +22,7 @@ def up(engine: Engine) -> ipaddress.IPv4Network:
     with lock("network"):
         found = engine.inspect("network", NETWORK)
         if not found:
-            subnet = f"{prefix(engine)}.16.0/20"
+            subnet = f"{address_prefix(engine)}.16.0/20"
             engine("network", "create", f"--label={LABEL}=network", f"--subnet={subnet}", NETWORK)
             found = engine.inspect("network", NETWORK)
     return ipaddress.IPv4Network(found[0]["IPAM"]["Config"][0]["Subnet"])

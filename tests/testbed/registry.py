@@ -70,7 +70,11 @@ def up(engine: Engine) -> Registry:
     ca_file = cache("registry-ca.pem")
     with lock("registry"):
         container = next(iter(engine.inspect("container", CONTAINER)), None)
-        if not container or not container["State"]["Running"] or container["Config"]["Image"] != image:
+        if (
+            not container
+            or not container["State"]["Running"]
+            or container["Config"]["Image"] != image
+        ):
             with step("starting the registry"):
                 engine("rm", "--force", CONTAINER, check=False)
                 engine("volume", "create", f"--label={LABEL}=registry", VOLUME)
@@ -87,7 +91,7 @@ def up(engine: Engine) -> Registry:
                     "--restart=unless-stopped",
                     image,
                 )
-                _await(address)
+        _await(address)
         authority = engine("exec", CONTAINER, "cat", "/var/lib/registry/tls/ca.pem")
         if not ca_file.exists() or ca_file.read_text() != authority:
             ca_file.write_text(authority)

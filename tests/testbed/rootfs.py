@@ -76,7 +76,11 @@ def added_authorities() -> list[str]:
     """Certificates (PEM) this machine trusts beyond those its distribution ships."""
     if not BUNDLE.exists() or not DISTRIBUTED.exists():
         return []
-    shipped = {ssl.PEM_cert_to_DER_cert(text) for file in DISTRIBUTED.rglob("*.crt") for text in _certificates(file)}
+    shipped = {
+        ssl.PEM_cert_to_DER_cert(text)
+        for file in DISTRIBUTED.rglob("*.crt")
+        for text in _certificates(file)
+    }
     return [text for text in _certificates(BUNDLE) if ssl.PEM_cert_to_DER_cert(text) not in shipped]
 
 

@@ -71,7 +71,9 @@ def require(*programs: str) -> None:
         return
     packages = sorted({name for program in missing for name in PACKAGES[program].split()})
     if os.geteuid() != 0 or not find("apt-get"):
-        raise TestbedError(f"{', '.join(missing)} is missing: install {' '.join(packages)}, or run as root on Debian or Ubuntu, where it is installed for you")
+        raise TestbedError(
+            f"{', '.join(missing)} is missing: install {' '.join(packages)}, or run as root on Debian or Ubuntu, where it is installed for you"
+        )
     with step(f"installing {' '.join(packages)}"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         run("apt-get", "update", "-qq", env=environment)
