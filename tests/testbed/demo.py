@@ -70,7 +70,7 @@ def down() -> None:
         hosts.down(running, INSTANCE)
     shutil.rmtree(FOLDER, ignore_errors=True)
     shared.release()
-    say(f"images stay in {cache()} for next time: python -m tests.testbed purge removes them")
+    say(f"images stay in {cache()}; .venv/bin/python -m tests.testbed purge removes them")
 
 
 def _write_inventory(inventory: str) -> dict[str, str]:

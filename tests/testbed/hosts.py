@@ -185,7 +185,8 @@ def down(engine: Engine, instance: str, name: str | None = None) -> None:
     labels = [f"{LABEL}.instance={scope(instance)}"] + ([f"{LABEL}.name={name}"] if name else [])
     for kind, command in (("container", ["rm", "--force"]), ("volume", ["volume", "rm"])):
         if found := engine.labelled(kind, *labels):
-            engine(*command, *found)
+            with step(f"removing {', '.join(found)}"):
+                engine(*command, *found)
     if not name:
         shutil.rmtree(_folder(instance), ignore_errors=True)
 
