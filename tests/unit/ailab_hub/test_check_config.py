@@ -205,6 +205,18 @@ def test_a_file_that_ends_the_process_is_a_problem(run: Run, lines: str, message
     assert (done.status, done.problems[0]["message"]) == (1, message)
 
 
+def test_a_value_that_breaks_the_check_itself_is_a_problem(run: Run) -> None:
+    done = run(
+        "class Evil(list):\n"
+        "    def __iter__(self):\n"
+        "        raise SystemExit('hunter2')\n"
+        "c.Spawner.args = Evil(['x'])\n"
+    )
+    assert done.status == 1
+    assert done.problems[-1]["message"].startswith("the check itself failed: ")
+    assert "hunter2" not in done.output
+
+
 def test_what_the_file_started_ends_with_the_check(run: Run) -> None:
     mark = f"MARK_{os.getpid()}_{time.monotonic_ns()}"
     done = run(

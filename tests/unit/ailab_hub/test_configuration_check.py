@@ -104,6 +104,7 @@ def test_a_sound_configuration_has_no_problem_and_no_warning(check: Check) -> No
         "c.JupyterHub.tornado_settings = {'slow_spawn_timeout': 0}",
         "load_subconfig('not_there.py')",
         "if c.JupyterHub.port: pass",
+        "if c.JupyterHub.proxy_class == 'x' or c.JupyterHub.log_level: pass",
         "get_config().JupyterHub.port = 8000",
     ],
 )
@@ -358,6 +359,11 @@ def test_an_authenticator_that_lets_nobody_in_has_a_warning(check: Check) -> Non
         (
             "c.JupyterHub.load_roles = [{'name': 'one'}, {'name': 'one'}]",
             "JupyterHub.load_roles: ValueError: .*multiply defined.*",
+        ),
+        (
+            f"c.JupyterHub.services = [{SECRET!r}]",
+            "JupyterHub.services: expected a list, each entry a dict, found a list whose entry 1 "
+            "is a str",
         ),
         (
             "c.JupyterHub.services = [{'name': 'x'}, {'command': []}]",

@@ -116,7 +116,7 @@ class ConfigurationCheck:
         try:
             return loader.load_config()
         except BaseException as error:
-            self._problem("", "", _explain.of_execution(error), _line_of(error, self.file))
+            self.problem("", "", _explain.of_execution(error), _line_of(error, self.file))
             return None
 
     # -- classes and names -------------------------------------------------------------------
@@ -129,14 +129,16 @@ class ConfigurationCheck:
         for name, base in CLASS_TRAITS.items():
             chosen[name] = getattr(app, name)
             value = section.get(name)
-            if value is None:
+            if value is None or isinstance(value, LazyConfigValue):
+                # never set, at most asked for
+                section.pop(name, None)
                 continue
             try:
                 setattr(app, name, value)
                 # found once, it is not looked for again
                 chosen[name] = section[name] = getattr(app, name)
             except BaseException as error:
-                self._problem("JupyterHub", name, _class_message(name, base, value, error))
+                self.problem("JupyterHub", name, _class_message(name, base, value, error))
                 self._unresolved.add(base)
                 del section[name]
         return chosen
@@ -179,12 +181,12 @@ class ConfigurationCheck:
         _load_entry_points()
         message = f"{name} is no class of JupyterHub or of its installed parts"
         nearest = _nearest(name, _all_classes())
-        self._problem(name, "", message + _did_you_mean(nearest))
+        self.problem(name, "", message + _did_you_mean(nearest))
 
     def _unknown_trait(self, section: str, name: str, owners: list[type[Configurable]]) -> None:
         options = {option for owner in owners for option in owner.class_traits(config=True)}
         nearest = _nearest(name, options)
-        self._problem(section, name, f"{section} has no option {name}{_did_you_mean(nearest)}")
+        self.problem(section, name, f"{section} has no option {name}{_did_you_mean(nearest)}")
 
     def _note_unused(
         self, name: str, owners: list[type[Configurable]], chosen: dict[str, type[Configurable]]
@@ -215,7 +217,7 @@ class ConfigurationCheck:
         message = self._type_message(setting)
         if message is None:
             return True
-        self._problem(setting.section, setting.name, message)
+        self.problem(setting.section, setting.name, message)
         _remove(clean, (*setting.path, setting.name))
         return False
 
@@ -278,7 +280,7 @@ class ConfigurationCheck:
             )
         else:
             message = _explain.of_refusal(setting.label, setting.trait, error)
-            self._problem(setting.section, setting.name, message)
+            self.problem(setting.section, setting.name, message)
         _remove(clean, (*setting.path, setting.name))
 
     # -- roles and services ------------------------------------------------------------------
@@ -296,7 +298,7 @@ class ConfigurationCheck:
             for position, entry in enumerate(entries, start=1):
                 mistakes = list(check(entry, clean))
                 for mistake in mistakes:
-                    self._problem(
+                    self.problem(
                         "JupyterHub", trait, f"JupyterHub.{trait}: entry {position} {mistake}"
                     )
                 if not mistakes:
@@ -322,7 +324,7 @@ class ConfigurationCheck:
                 await self._blame_entries(clean, failure, entries)
                 continue
             said = _explain.of_exception(failure.error)
-            self._problem(failure.section, failure.trait, f"{failure.label}: {said}")
+            self.problem(failure.section, failure.trait, f"{failure.label}: {said}")
             if not failure.leave_out(clean):
                 return
 
@@ -341,18 +343,19 @@ class ConfigurationCheck:
             culprits += 1
             said = _explain.of_exception(alone.error)
             message = f"{failure.label}: entry {position}: {said}"
-            self._problem(failure.section, failure.trait, message)
+            self.problem(failure.section, failure.trait, message)
         if not culprits:
             # only together do they fail
             said = _explain.of_exception(failure.error)
-            self._problem(failure.section, failure.trait, f"{failure.label}: {said}")
+            self.problem(failure.section, failure.trait, f"{failure.label}: {said}")
             good.clear()
         self._positions[failure.trait] = list(good)
         clean.JupyterHub[failure.trait] = Rehearsal.joined(entries, list(good.values()))
 
     # -- results -----------------------------------------------------------------------------
 
-    def _problem(self, section: str, trait: str, message: str, line: int | None = None) -> None:
+    def problem(self, section: str, trait: str, message: str, line: int | None = None) -> None:
+        """Note a problem, once."""
         entry = self._entry(section, trait, message, line)
         if entry not in self.problems:
             self.problems.append(entry)
@@ -571,13 +574,16 @@ def main(file: str, result: str, started: str, timeout: str) -> NoReturn:
             if frame.f_code.co_filename == str(check.file):
                 line = line or frame.f_lineno
             frame = frame.f_back
-        check._problem("", "", f"not finished after {float(timeout):g} seconds", line)
+        check.problem("", "", f"not finished after {float(timeout):g} seconds", line)
         finish()
 
     signal.signal(signal.SIGALRM, time_is_over)
     signal.setitimer(signal.ITIMER_REAL, float(timeout))
     os.close(int(started))
-    asyncio.run(check.run())
+    try:
+        asyncio.run(check.run())
+    except BaseException as error:
+        check.problem("", "", f"the check itself failed: {_explain.of_exception(error)}")
     finish()
 
 
