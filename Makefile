@@ -7,7 +7,7 @@ TESTBED := $(BIN)/python -m tests.testbed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-down test lint unit molecule bench clean
+.PHONY: help demo demo-down test lint unit live molecule clean
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -17,24 +17,27 @@ demo: .venv/ready ## A throw-away server with JupyterHub on this machine
 demo-down: .venv/ready ## Remove what demo made
 	@$(TESTBED) demo down
 
-test: lint unit molecule ## Every check and test that CI runs
+test: lint unit live molecule ## Every check and test that CI runs
 
 lint: .venv/ready ## Static checks
 	@yamllint --strict .
 	@ruff check --quiet .
 	@ruff format --quiet --check .
 	@mypy
-	@ansible-lint --offline --quiet
+	@ansible-lint --offline -q
 
 unit: .venv/ready ## Tests of the plugins and the package ailab_hub
-	@pytest --quiet -n 2 tests/unit
+	@pytest --quiet --numprocesses 2 tests/unit
+
+live: .venv/ready ## Tests of the proxy and the tests' own client with a real hub on this machine
+	@pytest --quiet --numprocesses 2 --dist loadfile --ignore tests/live/test_hub.py tests/live
 
 molecule: .venv/ready ## Scenarios on throw-away servers
-	@molecule test --report --all
+	@molecule test --no-command-borders --report --all
 
 .venv/ready: requirements.txt tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
-	@echo "Setting up .venv (two minutes the first time)"
+	@echo "Setting up .venv (a minute or two)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	@touch $@

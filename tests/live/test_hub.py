@@ -53,6 +53,16 @@ def people(server: Server, url: str) -> Iterator[tuple[JupyterHubClient, Jupyter
         client.close()
 
 
+def test_a_dry_run_after_the_run_finds_nothing_to_change(play: Callable[..., Play]) -> None:
+    done = play("--check", "--diff")
+    assert done.returncode == 0, done.output
+    assert done.counts["changed"] == 0, done.output
+
+
+def test_named_accounts_reach_docker(server: Server) -> None:
+    assert "jupyterhub-proxy" in server.run("runuser -u admin -- docker ps")
+
+
 def test_two_users_run_cells_at_the_same_time(
     people: tuple[JupyterHubClient, JupyterHubClient],
 ) -> None:
@@ -136,30 +146,6 @@ def test_users_servers_survive_a_restart(
     }
 
 
-def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:
-    begun = server.inspect("jupyterhub")["State"]["StartedAt"]
-    server.run("docker kill --signal STOP jupyterhub")
-    deadline = time.monotonic() + 150
-    while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
-        assert time.monotonic() < deadline, "the hub hangs and nobody restarts it"
-        time.sleep(2)
-    await_health(url)
-
-
-def test_the_hub_finds_a_docker_socket_that_was_made_anew(server: Server, login: Login) -> None:
-    server.run(
-        "systemctl stop docker.service docker.socket && systemctl start docker.socket docker.service"
-    )
-    begun = server.inspect("jupyterhub")["State"]["StartedAt"]
-    deadline = time.monotonic() + 120
-    while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
-        assert time.monotonic() < deadline, "the hub has lost Docker and nobody restarts it"
-        time.sleep(2)
-    client = login("erin")
-    client.start_server()
-    client.stop_server()
-
-
 def await_health(url: str, seconds: float = 30) -> None:
     """Wait until the hub says that it is well."""
     deadline = time.monotonic() + seconds
@@ -218,6 +204,16 @@ def test_an_administrator_gets_in_with_his_own(server: Server, url: str) -> None
     with JupyterHubClient(url) as client:
         client.login("admin", password)
         assert client.me()["admin"] is True
+
+
+def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:
+    begun = server.inspect("jupyterhub")["State"]["StartedAt"]
+    server.run("docker kill --signal STOP jupyterhub")
+    deadline = time.monotonic() + 150
+    while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
+        assert time.monotonic() < deadline, "the hub hangs and nobody restarts it"
+        time.sleep(2)
+    await_health(url)
 
 
 def test_no_secret_can_be_read_by_others(server: Server, url: str) -> None:
@@ -463,4 +459,21 @@ def test_an_upgrade_of_the_lab_image_keeps_files_and_running_servers(
     assert (
         client.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())").strip() == "kept"
     )
+    client.stop_server()
+
+
+def test_the_hub_finds_a_docker_socket_that_was_made_anew(
+    server: Server, url: str, login: Login
+) -> None:
+    server.run(
+        "systemctl stop docker.service docker.socket && systemctl start docker.socket docker.service"
+    )
+    begun = server.inspect("jupyterhub")["State"]["StartedAt"]
+    deadline = time.monotonic() + 120
+    while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
+        assert time.monotonic() < deadline, "the hub has lost Docker and nobody restarts it"
+        time.sleep(2)
+    await_health(url)
+    client = login("erin")
+    client.start_server()
     client.stop_server()
