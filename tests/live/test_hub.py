@@ -253,24 +253,27 @@ def test_a_run_shows_no_secret_and_changes_nothing(
 SECRET = "s3cr3t-of-the-inventory-5f1c"
 
 
-def test_a_secret_of_the_inventory_reaches_the_hub_and_no_output(
-    play: Callable[..., Play], server: Server, tmp_path: Path
+def test_secrets_of_the_inventory_take_effect_and_reach_no_output(
+    play: Callable[..., Play], server: Server, url: str, tmp_path: Path
 ) -> None:
+    password = "a-password-of-the-inventory"
     values = {
+        "jupyterhub_user_password": password,
         "jupyterhub_config": {
             "Authenticator": {"allow_all": True},
             "GenericOAuthenticator": {"client_secret": SECRET},
-        }
+        },
     }
     done = play("--diff", "-vvv", "--tags=jupyterhub", f"--extra-vars=@{write(tmp_path, values)}")
-    assert SECRET not in done.output
+    assert SECRET not in done.output and password not in done.output
     assert done.returncode == 0, done.output
     assert SECRET in server.run(
-        "docker exec jupyterhub cat /run/secrets/$(basename $(ls /var/lib/ailab-hub/secrets/secret_config-*.json))"
+        "docker exec jupyterhub sh -c 'cat /run/secrets/secret_config-*.json'"
     )
-    assert SECRET not in server.run(
-        "cat /etc/ailab-hub/jupyterhub_config.py; docker inspect jupyterhub"
-    )
+    shown = server.run("cat /etc/ailab-hub/jupyterhub_config.py; docker inspect jupyterhub")
+    assert SECRET not in shown and password not in shown
+    with JupyterHubClient(url) as client:
+        client.login("frank", password)
 
 
 def write(folder: Path, values: dict[str, Any]) -> Path:
@@ -380,6 +383,15 @@ def test_wrong_values_stop_the_run_before_any_change(
     assert [name for name in named if name not in done.output] == []
     assert done.counts["changed"] == 0
     assert container_ids(server) == before
+
+
+def test_an_engine_that_is_there_is_kept_as_it_is(
+    play: Callable[..., Play], server: Server, tmp_path: Path
+) -> None:
+    values = {"docker_engine_source": "existing", "docker_engine_registry_mirrors": []}
+    done = play("--tags=docker_engine", f"--extra-vars=@{write(tmp_path, values)}")
+    assert done.returncode == 0, done.output
+    assert done.counts["changed"] == 0
 
 
 def test_a_daemon_configuration_that_is_wrong_is_refused(
