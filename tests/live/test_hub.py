@@ -276,6 +276,17 @@ def test_secrets_of_the_inventory_take_effect_and_reach_no_output(
         client.login("frank", password)
 
 
+def test_with_a_list_of_users_nobody_else_gets_in(
+    play: Callable[..., Play], login: Login, tmp_path: Path
+) -> None:
+    values = {"jupyterhub_allowed_users": ["alan", "barbara"], "jupyterhub_config": {}}
+    done = play("--tags=jupyterhub", f"--extra-vars=@{write(tmp_path, values)}")
+    assert done.returncode == 0, done.output
+    assert login("alan").me()["name"] == "alan"
+    with pytest.raises(LoginError):
+        login("mallory")
+
+
 def write(folder: Path, values: dict[str, Any]) -> Path:
     """Write variables into a file for ``--extra-vars``."""
     file = folder / "values.json"
