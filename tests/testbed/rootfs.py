@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shutil
 import ssl
 import tempfile
@@ -19,10 +20,7 @@ from .system import TestbedError, cache, find, lock, require, run, step
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 DISTRIBUTED = Path("/usr/share/ca-certificates")
 END = "-----END CERTIFICATE-----\n"
-MIRRORS = {
-    "Debian": "http://deb.debian.org/debian",
-    "Debian-Security": "http://deb.debian.org/debian-security",
-}
+ARCHIVES = {"Debian": "", "Debian-Security": "-security"}
 TARGETS = ("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
 SOURCES = """\
 deb {Debian} {suite} main
@@ -62,14 +60,28 @@ def mirrors() -> dict[str, str]:
     """Where this machine gets Debian's packages from, by the label of the archive."""
     system = Path("/etc/os-release")
     if not system.exists() or "\nID=debian\n" not in system.read_text():
-        return MIRRORS
+        return _default_mirrors()
     listed = run(*TARGETS)
     if "Debian " not in listed and os.geteuid() == 0:
         # Labels come with the package lists, which images of Debian are shipped without.
         run("apt-get", "update", "-qq", check=False)
         listed = run(*TARGETS)
     found = dict(line.rsplit(" ", 1) for line in listed.splitlines() if " http" in line)
-    return {label: found.get(label, default).rstrip("/") for label, default in MIRRORS.items()}
+    if not found.keys() >= ARCHIVES.keys():
+        found = _default_mirrors() | found
+    return {label: found[label].rstrip("/") for label in ARCHIVES}
+
+
+def _default_mirrors() -> dict[str, str]:
+    """Where debootstrap gets Debian from where nobody says otherwise."""
+    require("debootstrap")
+    files = (Path("/usr/share/debootstrap/scripts/sid"), Path("/usr/sbin/debootstrap"))
+    text = "".join(file.read_text() for file in files)
+    named = re.search(r'(?:default_mirror |DEF_MIRROR=")(http[^"\s]+)', text)
+    if not named:
+        raise TestbedError("debootstrap names no mirror of Debian")
+    default = named[1]
+    return {label: default + suffix for label, suffix in ARCHIVES.items()}
 
 
 def added_authorities() -> list[str]:
