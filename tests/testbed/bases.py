@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from . import images, registry, rootfs
+from . import images, packages, registry, rootfs
 from .engine import Engine
 from .registry import Registry
 
@@ -24,9 +24,10 @@ SUITE = "bookworm"
 
 
 def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> Registry:
-    """Have the registry run with all stand-ins in it, and the image for hosts of a suite.
+    """Have the registry run with all stand-ins in it, and what hosts of a suite need.
 
-    There is a stand-in of the hub for each of ``versions``.
+    That is their image and the repository with Docker's packages. There is a stand-in of the hub
+    for each of ``versions``.
     """
     base = rootfs.base(engine, SUITE)
 
@@ -48,7 +49,9 @@ def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> R
     with ThreadPoolExecutor() as pool:
         store = pool.submit(registry.up, engine)
         host = pool.submit(images.host, engine, suite)
+        repository = pool.submit(packages.up, engine, suite)
         for published in [pool.submit(lab), *(pool.submit(hub, version) for version in versions)]:
             published.result()
         host.result()
+        repository.result()
     return store.result()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import images, network, rootfs
+from . import images, network, packages, rootfs
 from .engine import LABEL, NETWORK, Engine
 from .registry import HOSTNAME, Registry
 from .system import TestbedError, cache, lock, require, run, step
@@ -141,7 +141,7 @@ class Host:
                 *(f"--label={key}={value}" for key, value in labels.items()),
                 f"--network={NETWORK}",
                 f"--ip={address}",
-                *([f"--add-host={HOSTNAME}:{store.address}"] if store else []),
+                *(f"--add-host={name}" for name in _names(self.engine, store)),
                 "--cap-drop=ALL",
                 *(f"--cap-add={capability}" for capability in CAPABILITIES.split()),
                 *(f"--device={device}" for device in DEVICES if os.path.exists(device)),
@@ -229,6 +229,8 @@ def inventory(engine: Engine, instance: str) -> str:
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         "testbed_registry": store,
         "testbed_registry_ca_file": str(cache("registry-ca.pem")) if store else "",
+        "testbed_packages_url": packages.URL if store else "",
+        "testbed_packages_key_checksum": packages.key_checksum() if store else "",
         "testbed_ca_file": str(rootfs.BUNDLE) if rootfs.added_authorities() else "",
     }
     lines = ["hub:", "  hosts:"]
@@ -236,6 +238,13 @@ def inventory(engine: Engine, instance: str) -> str:
         lines += [f"    {name}:", f"      ansible_host: {host['address']}"]
     lines += ["  vars:", *(f"    {key}: {json.dumps(value)}" for key, value in variables.items())]
     return "\n".join(lines) + "\n"
+
+
+def _names(engine: Engine, store: Registry | None) -> list[str]:
+    """What a host knows of the testbed, as ``name:address``; nothing where all is official."""
+    if not store:
+        return []
+    return [f"{HOSTNAME}:{store.address}", f"{packages.HOSTNAME}:{packages.address(engine)}"]
 
 
 def _image(snapshot: str) -> str:

@@ -29,8 +29,9 @@ def up(engine: Engine) -> ipaddress.IPv4Network:
 
 
 def address(container: dict[str, Any]) -> str:
-    """The address a container (as inspected) was given for good."""
-    fixed: str = container["NetworkSettings"]["Networks"][NETWORK]["IPAMConfig"]["IPv4Address"]
+    """The address a container (as inspected) was given for good, or has while it runs."""
+    attached = container["NetworkSettings"]["Networks"][NETWORK]
+    fixed: str = (attached["IPAMConfig"] or {}).get("IPv4Address") or attached["IPAddress"]
     return fixed
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import shutil
 
-from . import engine, registry
+from . import engine, packages, registry
 from .engine import LABEL, NETWORK, Engine
 from .system import TestbedError, cache, lock, say
 
 
 def release() -> None:
-    """Remove registry, network and a private engine if nobody uses them, and say so.
+    """Remove registry, package repository, network and a private engine if nobody uses them.
 
-    Images and the registry's data stay in the cache, so that the next time is quick.
+    It says so. Images and what registry and repository hold stay in the cache, so that the next time is quick.
     """
     with lock("busy", wait=False) as alone:
         running = engine.running()
@@ -50,5 +50,5 @@ def purge() -> None:
 
 
 def _remove(running: Engine) -> None:
-    running("rm", "--force", registry.CONTAINER, check=False)
+    running("rm", "--force", registry.CONTAINER, packages.CONTAINER, check=False)
     running("network", "rm", NETWORK, check=False)
