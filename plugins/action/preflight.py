@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import
     certificate_problem,
     check_values,
 )
+    key_problem,
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
     check_host,
     host_info_options,
@@ -39,11 +40,14 @@ COLLECTION = "ailab.hub"
 # Roles that have no specification yet, or no longer, keep their prefix.
 FURTHER_PREFIXES = ("hub_https_",)
 # Facts the roles set for each other.
-FACTS = frozenset({"lab_image_reference", "hub_image_reference"})
+FACTS = frozenset(
+    {"lab_image_reference", "hub_image_reference", "lab_image_added_bytes", "docker_engine_notes"}
+)
 KNOWN_VARIABLES = "jupyterhub_known_variables"
 CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
 
 # How near (0 to 1) a name of another role must be: half of it, the prefix, differs already.
+KEY_FILE = "docker_engine_repository_key_file"
 OTHER_ROLE_LIKENESS = 0.75
 # The folder of the roles, relative to this file: the collection may be a checkout of any name.
 ROLES = Path(__file__).parents[2] / "roles"
@@ -84,7 +88,7 @@ class ActionModule(ActionBase):
         )
         problems += self._unknown_variables(specs, variables, defaults)
         problems += check_values(roles, values)
-        problems += self._check_ca_files(values, variables.get("inventory_dir"))
+        problems += self._check_files(values, variables.get("inventory_dir"))
         host: dict[str, Any] | None = None
         if options["check_host"]:
             host, found = self._check_host(roles, values, variables)
@@ -151,16 +155,20 @@ class ActionModule(ActionBase):
                     + f"Add it to {KNOWN_VARIABLES} if it is one of your own.",
                 )
 
-    def _check_ca_files(
-        self, values: dict[str, Any], inventory_dir: str | None
-    ) -> Iterator[Problem]:
-        """Certificates on the controller; their paths become absolute."""
+    def _check_files(self, values: dict[str, Any], inventory_dir: str | None) -> Iterator[Problem]:
+        """Certificates and keys on the controller; their paths become absolute."""
         for name in CA_FILES:
             if values.get(name):
                 values[name] = self._find(values[name], inventory_dir)
                 yield from _ca_file(name, values[name])
         for index, registry in enumerate(values.get("docker_engine_registries") or []):
             if registry.get("ca_file"):
+        if values.get(KEY_FILE):
+            values[KEY_FILE] = self._find(values[KEY_FILE], inventory_dir)
+            expected = "a file on the controller with a public key of OpenPGP (ASCII-armored)"
+            yield from _file(KEY_FILE, values[KEY_FILE], expected, key_problem)
+        for index, entry in enumerate(values.get("lab_image_material") or []):
+            yield from self._check_material(f"lab_image_material[{index}]", entry, inventory_dir)
                 registry["ca_file"] = self._find(registry["ca_file"], inventory_dir)
                 place = f"docker_engine_registries[{index}].ca_file"
                 yield from _ca_file(place, registry["ca_file"])
@@ -255,5 +263,11 @@ def _ca_file(name: str, path: str) -> Iterator[Problem]:
     except OSError as exc:
         yield Problem(name, f"{path}: {exc.strerror}", expected, mend)
         return
-    if problem := certificate_problem(text):
+    if problem := problem_of(text):
         yield Problem(name, f"{path} with {problem}", expected, mend)
+    yield from _file(name, path, expected, certificate_problem)
+
+
+def _file(
+    name: str, path: str, expected: str, problem_of: Callable[[str], str]
+) -> Iterator[Problem]:

@@ -14,8 +14,9 @@ version_added: 0.1.0
 author:
   - ailab.hub contributors (!UNKNOWN)
 description:
-  - Reads the operating system, memory, free disk space, networks, whether a TCP port is free and
-    what the Docker Engine says of itself, in one call and with nothing but the standard library.
+  - Reads the operating system, memory, free disk space, networks, whether a TCP port is free,
+    installed packages, sources of apt and what the Docker Engine says of itself, in one call and
+    with nothing but the standard library.
   - The action P(ailab.hub.preflight#module) calls it and judges what it returns.
 extends_documentation_fragment:
   - ailab.hub._attributes
@@ -31,6 +32,23 @@ options:
     description: Image references whose presence in the engine is of interest.
     type: list
     elements: str
+    default: []
+  packages:
+    description: Names of Debian packages to look for, as patterns (C(docker*)).
+    type: list
+    elements: str
+    default: []
+  apt_repositories:
+    description:
+      - Addresses of package repositories whose entries in apt's sources are of interest.
+      - Schemes, user names and slashes at the end do not count.
+    type: list
+    elements: str
+    default: []
+  apt_keys:
+    description: Files of keys for apt whose content is of interest.
+    type: list
+    elements: path
     default: []
   data_root:
     description:
@@ -182,6 +200,38 @@ host:
           sample: true
         reason:
           description:
+    packages:
+      description:
+        - Those of O(packages) that are installed, by name, with C(version), as dpkg has it, and
+          C(held), whether upgrades leave it alone (C(apt-mark hold)).
+      type: dict
+      returned: always
+      sample: {"docker-ce": {"version": "5:28.5.1-1~debian.12~bookworm", "held": false}}
+    apt_sources:
+      description: Entries of apt's sources for O(apt_repositories).
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        path:
+          description: The file it stands in.
+          type: str
+          returned: always
+          sample: /etc/apt/sources.list.d/docker.list
+        fields:
+          description:
+            - Its fields by their names in lower case, as deb822 has them, also where the file has
+              the other format. User names and passwords in addresses are masked.
+          type: dict
+          returned: always
+          sample: {"types": "deb", "uris": "https://download.docker.com/linux/debian"}
+    apt_keys:
+      description:
+        - SHA-256 of each of O(apt_keys). V(null) if there is no such file, or if apt, which reads
+          keys as a user without rights, cannot read it.
+      type: dict
+      returned: always
+      sample: {"/etc/apt/keyrings/docker.asc": null}
             - Why not. One of V(missing), V(not_a_socket), V(denied), V(refused), V(timeout),
               V(protocol). V(null) if it answers.
           type: str
@@ -212,10 +262,28 @@ host:
           type: dict
           returned: always
           sample: {"exasol/ai-lab:6.0.0": true}
-        daemon_json_newer_than_engine:
+        configuration_newer_than_engine:
           description:
-            - Whether C(/etc/docker/daemon.json) was written after the engine was started, so that
-              the engine does not know all of it.
+            - Whether C(/etc/docker/daemon.json) or a file of the engine's proxies was written after
+              the engine was started, so that the engine does not know all of it.
+          type: bool
+          returned: always
+          sample: false
+        configuration_folder:
+          description: Whether there is C(/etc/docker).
+          type: bool
+          returned: always
+          sample: true
+        proxy_files:
+          description: Files of the engine's proxies that a role of this collection has made.
+          type: list
+          elements: str
+          returned: always
+          sample: [/etc/docker/ailab-hub-proxy.env]
+        nuke_script:
+          description:
+            - Whether the packages of C(docker.io) left the script behind with which C(apt purge
+              docker.io) removes all images and volumes, those of another engine included.
           type: bool
           returned: always
           sample: false
@@ -236,15 +304,19 @@ from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
     DockerSocket,
     DockerSocketError,
 )
+import hashlib
 
 MIB = 1024 * 1024
 OS_RELEASE = "/etc/os-release"
 DAEMON_JSON = "/etc/docker/daemon.json"
 ENGINE_PID = "/run/docker.pid"
+import stat
 # Ansible's names where they differ from NAME of os-release.
+import subprocess
 DISTRIBUTIONS = {"debian": "Debian", "ubuntu": "Ubuntu"}
 TCP_LISTEN = "0A"
 PROXY_LABEL = ("ailab.hub", "proxy")
+from ansible_collections.ailab.hub.plugins.module_utils import _apt_sources as apt_sources
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -253,7 +325,14 @@ def parse_os_release(text: str) -> dict[str, str]:
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):
+PROXY_FILES = (
+    "/etc/docker/ailab-hub-proxy.env",
+    "/etc/systemd/system/docker.service.d/ailab-hub-proxy.conf",
+)
+NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
             values[name] = value.strip("\"'")
+DPKG_QUERY = ("dpkg-query", "--show", "--showformat")
+DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status}\\n"
     identity = values.get("ID", "")
     return {
         "distribution": DISTRIBUTIONS.get(identity, values.get("NAME", identity)),
@@ -382,7 +461,7 @@ def port_info(engine: DockerSocket | None, address: str, port: int) -> dict[str,
     return {"error": error, "holder": holder, "own": own}
 
 
-def daemon_json_newer_than_engine() -> bool:
+def configuration_newer_than_engine() -> bool:
     """Whether the running engine was started before its configuration was written.
 
     The engine writes its pid file when it starts, with the same clock as the configuration; the
@@ -392,7 +471,7 @@ def daemon_json_newer_than_engine() -> bool:
     if not pid.isdigit() or not os.path.isdir("/proc/" + pid):
         return False
     try:
-        return os.stat(DAEMON_JSON).st_mtime > os.stat(ENGINE_PID).st_mtime
+        started = os.stat(ENGINE_PID).st_mtime
     except OSError:
         return False
 
@@ -407,7 +486,10 @@ def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
         "api_version": None,
         "data_root": None,
         "images": dict.fromkeys(images, False),
-        "daemon_json_newer_than_engine": daemon_json_newer_than_engine(),
+        "configuration_newer_than_engine": configuration_newer_than_engine(),
+        "configuration_folder": os.path.isdir(os.path.dirname(DAEMON_JSON)),
+        "proxy_files": [path for path in PROXY_FILES if os.path.exists(path)],
+        "nuke_script": os.path.exists(NUKE_SCRIPT),
     }
     try:
         version = engine.get_json("/version")
@@ -465,3 +547,11 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    files = [path for path in (DAEMON_JSON, *PROXY_FILES) if os.path.exists(path)]
+    return any(os.stat(path).st_mtime > started for path in files)
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "apt_repositories": {"type": "list", "elements": "str", "default": []},
+            "apt_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+        "packages": installed_packages(params["packages"]),
+        "apt_sources": apt_entries(params["apt_repositories"]),
+        "apt_keys": {path: key_checksum(path) for path in params["apt_keys"]},

@@ -17,7 +17,7 @@ import ssl
 import string
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ailab.hub.plugins.filter.python_literal import literal_problems
 from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import names_secret
@@ -65,6 +65,9 @@ CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 
 def check_values(roles: list[str], values: Values) -> Iterator[Problem]:
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+# A release (28.5.1), the same with Debian's epoch, or all that apt knows it by.
+PACKAGE_VERSION = re.compile(r"(?:[0-9]+:)?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[-~+.][A-Za-z0-9.+~-]*)?")
     """All problems of converted values.
 
     :arg roles: names of the roles whose checks count.
@@ -94,6 +97,15 @@ def network(value: object) -> ipaddress.IPv4Network | None:
     """An IPv4 network, or None for anything else."""
     try:
         return ipaddress.IPv4Network(value)
+def key_problem(text: str) -> str:
+    """What is wrong with the text of a file that should hold a key of apt; empty if nothing."""
+    if "-----BEGIN PGP PRIVATE KEY BLOCK-----" in text:
+        return "a private key, which must never leave its owner"
+    if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in text:
+        return "no public key of OpenPGP in text form"
+    return ""
+
+
     except ValueError:
         return None
 
@@ -137,23 +149,31 @@ def _proxy_url(name: str) -> Check:
     return check
 
 
-def _url_problems(name: str, value: str, sample: str) -> Iterator[Problem]:
-    expected = f"an address such as {sample}"
+_LEAVE_OUT_OF_PROXY = (
+    "Leave them out: everybody who may read images or processes on the server sees them. "
+    "Let the proxy know the server by its address instead."
+)
+
+
+def _split_url(value: str) -> SplitResult | None:
+    """The parts of an address of HTTP; None for anything else."""
     try:
         url = urlsplit(value)
         good = url.scheme in ("http", "https") and bool(url.hostname) and " " not in value
         _port = url.port
     except ValueError:
-        url, good = None, False
-    if url is not None and "@" in url.netloc:
-        yield Problem(
-            name,
-            "an address with a user name or password",
-            expected,
-            "Leave them out: everybody who may read images or processes on the server sees them. "
-            "Let the proxy know the server by its address instead.",
-        )
-    elif not good:
+        return None
+    return url if good else None
+
+
+def _url_problems(
+    name: str, value: str, sample: str, leave_out: str = _LEAVE_OUT_OF_PROXY
+) -> Iterator[Problem]:
+    expected = f"an address such as {sample}"
+    url = _split_url(value)
+    if "@" in (url.netloc if url else value.partition("://")[2].partition("/")[0]):
+        yield Problem(name, "an address with a user name or password", expected, leave_out)
+    elif not url:
         yield Problem(name, describe(value), expected, "Write it with http:// or https://.")
 
 
@@ -195,7 +215,7 @@ def _daemon(values: Values) -> Iterator[Problem]:
         if not isinstance(key, str):
             mend = "Put it in quotes."
             yield Problem(name, f"a key that is {describe(key)}", "keys that are text", mend)
-    if "hosts" in daemon and values.get("docker_engine_source") == "distro":
+    if "hosts" in daemon and values.get("docker_engine_source") in ("distro", "docker_ce"):
         yield Problem(
             f"{name}.hosts",
             "addresses to listen on",
@@ -208,6 +228,43 @@ def _daemon(values: Values) -> Iterator[Problem]:
 def _literal(name: str, value: object) -> Iterator[Problem]:
     for place, what in literal_problems(value):
         yield Problem(f"{name}{place}", f"something that {what}", "plain data", "Rewrite it.")
+
+def _packages(values: Values) -> Iterator[Problem]:
+    source = values.get("docker_engine_source")
+    asked = {
+        "docker_engine_version": bool(values.get("docker_engine_version")),
+        "docker_engine_hold": values.get("docker_engine_hold") is not None,
+    }
+    for name, given in asked.items():
+        if given and source in ("distro", "existing"):
+            found = f"a value, with docker_engine_source: {source}"
+            mend = f"Remove {name}, or set docker_engine_source: docker_ce."
+            yield Problem(name, found, "nothing: it is for Docker's own packages", mend)
+    name = "docker_engine_replace"
+    if values.get(name) and source == "existing":
+        mend = f"Remove {name}, or say with docker_engine_source what the engine shall be."
+        yield Problem(name, "true, with docker_engine_source: existing", "false", mend)
+
+
+def _docker_repository(values: Values) -> Iterator[Problem]:
+    name = "docker_engine_repository_url"
+    if (url := values.get(name)) is not None:
+        yield from _url_problems(
+            name,
+            url,
+            "https://download.docker.com/linux",
+            "Leave them out: everybody on the server may read apt's sources. Put them into a file "
+            "in /etc/apt/auth.conf.d there.",
+        )
+
+
+def _engine_proxies(values: Values) -> Iterator[Problem]:
+    for name in ("docker_engine_http_proxy", "docker_engine_https_proxy"):
+        if (url := values.get(name)) and not _split_url(url):
+            mend = "Write it with http:// or https://, special characters in a password as %40."
+            expected = "an address such as http://proxy.example.org:3128"
+            yield Problem(name, describe(url, secret=True), expected, mend)
+
 
 
 def _authenticator(values: Values) -> Iterator[Problem]:
@@ -508,6 +565,24 @@ def _pip_packages(values: Values) -> Iterator[Problem]:
         elif not re.match(r"[A-Za-z0-9]", package):
             mend = "Write a package as pip names it, such as jupyterhub-firstuseauthenticator==1.1."
             yield Problem(name, describe(package), "a package, and no option of pip", mend)
+        _packages,
+        _docker_repository,
+        _engine_proxies,
+        _if_any(
+            _matches(
+                "docker_engine_version",
+                PACKAGE_VERSION,
+                'a version such as "28.5.1"',
+                "Write it in quotes, as 'apt-cache madison docker-ce' on a server lists it.",
+            ),
+            "docker_engine_version",
+        ),
+        _matches(
+            "docker_engine_repository_key_checksum",
+            CHECKSUM,
+            "sha256: and 64 digits from 0 to f",
+            "Ask the owner of the mirror for it, or compute it with sha256sum from a key you trust.",
+        ),
 
 
 CHECKS: dict[str, tuple[Check, ...]] = {

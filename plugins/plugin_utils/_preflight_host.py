@@ -32,6 +32,19 @@ AI_LAB_ARCHITECTURE = "x86_64"
 PRIVATE_BLOCKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 SUGGESTIONS_TRIED = 4096
 
+# Docker's packages for Debian and Ubuntu as its repository has them, the distributions' own, and what
+# the role docker_engine installs besides.
+DOCKER_PACKAGES = ("docker*", "containerd*", "runc", "iptables")
+PREREQUISITES = ("ca-certificates", "python3-debian", "python3-requests")
+# Where Docker's packages are, and were, whatever mirror is used now.
+DOCKER_REPOSITORIES = (
+    "https://download.docker.com/linux/debian",
+    "https://download.docker.com/linux/ubuntu",
+    "https://apt.dockerproject.org/repo",
+)
+DOCKER_KEY = "/etc/apt/keyrings/docker.asc"
+ENGINES = frozenset({"docker-ce", "docker.io"})
+
 _SUBNETS = ("jupyterhub_subnet", "jupyterhub_internal_subnet")
 
 
@@ -44,6 +57,13 @@ def host_info_options(values: Values) -> dict[str, Any]:
         options = {"listen_address": address, "listen_port": port}
     if base := values.get("lab_image_base"):
         options["images"] = [base]
+    if source := values.get("docker_engine_source"):
+        options["packages"] = [*DOCKER_PACKAGES, *PREREQUISITES]
+        if source != "existing":
+            mirror = (values.get("docker_engine_repository_url") or "").rstrip("/")
+            mirrored = [f"{mirror}/{name}" for name in ("debian", "ubuntu")] if mirror else []
+            options["apt_repositories"] = [*dict.fromkeys([*mirrored, *DOCKER_REPOSITORIES])]
+            options["apt_keys"] = [DOCKER_KEY]
     data_root = (values.get("docker_engine_daemon") or {}).get("data-root")
     if isinstance(data_root, str):
         options["data_root"] = data_root
@@ -134,7 +154,7 @@ def _gib(mib: int) -> str:
 
 def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
     source = values.get("docker_engine_source")
-    if source == "distro" and not host["python_apt"]:
+    if source in ("distro", "docker_ce") and not host["python_apt"]:
         yield Problem(
             "python3-apt",
             "no such package",
@@ -147,8 +167,16 @@ def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
             "docker_engine_source",
             f"existing, but {host['docker']['error']}",
             "an engine that answers",
-            "Start it (systemctl start docker), or set docker_engine_source: distro to have one "
+            "Start it (systemctl start docker), or set docker_engine_source: docker_ce to have one "
             "installed.",
+        )
+    foreign = host["docker"]["answers"] and not ENGINES & set(host["packages"])
+    if foreign and values.get("docker_engine_replace"):
+        yield Problem(
+            "docker_engine_replace",
+            "true, but the engine that answers is of neither docker-ce nor docker.io",
+            "an engine whose packages are known",
+            "Remove that engine first, or set docker_engine_source: existing to keep it.",
         )
 
 

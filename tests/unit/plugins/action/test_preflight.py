@@ -35,6 +35,7 @@ SERVER_OPTIONS = {
     "server_config": {"type": "dict", "default": {}},
 }
 IMAGE_OPTIONS = {"lab_image_ca_file": {"type": "str", "default": ""}}
+ENGINE_OPTIONS = {"docker_engine_repository_key_file": {"type": "path", "default": ""}}
 HUB_OPTIONS = {"jupyterhub_known_variables": {"type": "list", "elements": "str", "default": []}}
 CLIENT_OPTIONS = {"client_name": {"type": "str", "default": "client"}}
 
@@ -60,6 +61,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     write_role(tmp_path / "roles", "server", SERVER_OPTIONS)
     write_role(tmp_path / "roles", "client", CLIENT_OPTIONS)
     write_role(tmp_path / "roles", "lab_image", IMAGE_OPTIONS)
+    write_role(tmp_path / "roles", "docker_engine", ENGINE_OPTIONS)
     write_role(tmp_path / "roles", "jupyterhub", HUB_OPTIONS)
     monkeypatch.setattr(preflight, "ROLES", tmp_path / "roles")
 
@@ -239,7 +241,7 @@ def test_what_was_meant_is_of_the_same_role_or_very_near(
 def test_an_unknown_role_is_an_error(check: Check) -> None:
     with pytest.raises(
         AnsibleError,
-        match=r"there is no role nobody .*, only client, jupyterhub, lab_image, server",
+        match=r"there is no role nobody .*, only client, docker_engine, jupyterhub, lab_image, server",
     ):
         check("nobody")
 
@@ -279,6 +281,16 @@ def test_a_file_that_is_no_certificate_is_told(
     message = check("lab_image", lab_image_ca_file="ca.pem")["msg"]
     assert f"1. lab_image_ca_file: found {tmp_path}/ca.pem" in message
     assert said in message
+
+
+def test_a_key_of_apt_is_found_and_looked_at(check: Check, tmp_path: Path) -> None:
+    key = tmp_path / "docker.asc"
+    key.write_bytes(b"\x99\x02\x0d")
+    message = check("docker_engine", docker_engine_repository_key_file="docker.asc")["msg"]
+    assert f"1. docker_engine_repository_key_file: found {key} with no public key" in message
+    key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="utf-8")
+    result = check("docker_engine", docker_engine_repository_key_file="docker.asc")
+    assert result["repository_key_file"] == str(key)
 
 
 # The server

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import os
 import socket
@@ -50,6 +51,9 @@ TCP = """\
 
 
 @pytest.fixture
+DOCKER = "https://download.docker.com/linux/debian"
+
+
 def run(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> Run:
     """Runs the module where no engine is."""
     options = {"socket": str(tmp_path / "none.sock"), "timeout": 1.0}
@@ -70,9 +74,24 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def test_returns_what_the_documentation_promises(run: Run, listener: socket.socket) -> None:
+@pytest.fixture
+def docker_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of apt's with an entry for Docker's repository."""
+    file = tmp_path / "apt" / "sources.list.d" / "docker.list"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "deb [arch=amd64] https://me:secret@download.docker.com/linux/debian bookworm stable\n"
+    )
+    monkeypatch.setattr(host_info.apt_sources, "SOURCES", str(tmp_path / "apt"))
+    return file
+
+
+def test_returns_what_the_documentation_promises(
+    run: Run, listener: socket.socket, docker_list: Path
+) -> None:
     documented = yaml.safe_load(host_info.RETURN)["host"]["contains"]
-    host = run(listen_address="127.0.0.1", listen_port=listener.getsockname()[1])
+    port = listener.getsockname()[1]
+    host = run(listen_address="127.0.0.1", listen_port=port, apt_repositories=[DOCKER])
     assert set(host) == set(documented)
     for name, entry in documented.items():
         value = host[name][0] if isinstance(host[name], list) else host[name]
@@ -202,7 +221,10 @@ def test_an_engine_that_answers(run: Run, serve_docker: Serve, tmp_path: Path) -
         "api_version": "1.41",
         "data_root": str(tmp_path),
         "images": {"exasol/ai-lab:6.0.0": True, "other:1": False},
-        "daemon_json_newer_than_engine": False,
+        "configuration_newer_than_engine": False,
+        "configuration_folder": os.path.isdir("/etc/docker"),
+        "proxy_files": [],
+        "nuke_script": False,
     }
     assert host["disk"]["path"] == str(tmp_path)
 
@@ -221,6 +243,7 @@ def test_something_else_behind_the_socket(run: Run, serve_docker: Serve, answer:
 
 
 @pytest.mark.parametrize(
+@pytest.mark.parametrize("file", ["daemon.json", "proxy.env", "proxy.conf"])
     ("configured", "started", "alive", "newer"),
     [(100, 200, True, False), (200, 100, True, True), (200, 100, False, False),
      (None, 100, True, False), (100, None, True, False)],
@@ -229,16 +252,19 @@ def test_a_configuration_the_engine_does_not_know_yet(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     configured: int | None,
+    file: str,
     started: int | None,
     alive: bool,
     newer: bool,
 ) -> None:
-    configuration, pid = tmp_path / "daemon.json", tmp_path / "docker.pid"
-    monkeypatch.setattr(host_info, "DAEMON_JSON", str(configuration))
+    pid = tmp_path / "docker.pid"
+    proxies = tuple(str(tmp_path / name) for name in ("proxy.env", "proxy.conf"))
+    monkeypatch.setattr(host_info, "DAEMON_JSON", str(tmp_path / "daemon.json"))
+    monkeypatch.setattr(host_info, "PROXY_FILES", proxies)
     monkeypatch.setattr(host_info, "ENGINE_PID", str(pid))
     if configured is not None:
-        configuration.write_text("{}")
-        os.utime(configuration, (configured, configured))
+        (tmp_path / file).write_text("{}")
+        os.utime(tmp_path / file, (configured, configured))
     if started is not None:
         # The largest number a process can have is below 2**22.
         pid.write_text(str(os.getpid() if alive else 2**22 + 1))

@@ -13,6 +13,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import
     CHECKS,
     certificate_problem,
     check_values,
+    key_problem,
 )
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
 
@@ -82,6 +83,15 @@ def test_only_the_roles_asked_for_are_checked() -> None:
         ("docker_engine_registry_prefix", ""),
         ("docker_engine_registries", [{"name": "r:5000", "username": "u", "password": "p"}]),
         ("docker_engine_users", ["alice", "svc_x", "a.b@example.org"]),
+        ("docker_engine_repository_url", "https://mirror.example.org/docker-ce/linux/"),
+        ("docker_engine_repository_key_checksum", "sha256:" + "0a" * 32),
+        ("docker_engine_version", ""),
+        ("docker_engine_version", "28.5.1"),
+        ("docker_engine_version", "5:28.5.1"),
+        ("docker_engine_version", "5:28.5.1-1~debian.12~bookworm"),
+        ("docker_engine_version", "5:29.0.0~rc.1-1~ubuntu.24.04~noble"),
+        ("docker_engine_http_proxy", "http://user:p%40ss@proxy.example.org:3128"),
+        ("docker_engine_https_proxy", ""),
         ("docker_engine_daemon", {"live-restore": None, "log-opts": {"max-file": "3"}}),
     ],
 )  # fmt: skip
@@ -141,6 +151,13 @@ def test_accepts(name: str, value: object) -> None:
         ("docker_engine_registry_mirrors", ["https://m.example.org/v2"], "without a path"),
         ("docker_engine_registry_prefix", "registry.testbed:5000", "a slash at its end"),
         ("docker_engine_registry_prefix", "https://registry.testbed/", "without https://"),
+        ("docker_engine_repository_url", "download.docker.com/linux", "http:// or https://"),
+        ("docker_engine_repository_key_checksum", "0a" * 32, "sha256: and 64 digits"),
+        ("docker_engine_version", "latest", "a version such as"),
+        ("docker_engine_version", "28", "a version such as"),
+        ("docker_engine_version", "28.5.*", "a version such as"),
+        ("docker_engine_version", "28.5.1 ", "a version such as"),
+        ("docker_engine_https_proxy", "proxy.example.org:3128", "http:// or https://"),
         ("docker_engine_users", ["alice,bob"], "one account"),
         ("docker_engine_users", ["-x"], "names of accounts"),
     ],
@@ -274,6 +291,51 @@ def test_addresses_hold_no_credentials(name: str) -> None:
     assert "hunter2" not in str(problem)
 
 
+def test_sources_of_apt_hold_no_credentials() -> None:
+    problem = only(docker_engine_repository_url="https://user:hunter2@mirror.example.org/linux")
+    assert "/etc/apt/auth.conf.d" in problem.mend
+    assert "hunter2" not in str(problem)
+
+
+def test_a_wrong_proxy_of_the_engine_is_not_quoted() -> None:
+    problem = only(docker_engine_https_proxy="user:hunter2@proxy.example.org:3128")
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize("source", ["distro", "existing"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("docker_engine_version", "28.5.1"), ("docker_engine_hold", False)],
+)
+def test_only_dockers_own_packages_have_a_version_to_choose(
+    source: str, name: str, value: object
+) -> None:
+    assert problems(**{name: value, "docker_engine_source": "docker_ce"}) == []
+    problem = only(**{name: value, "docker_engine_source": source})
+    assert problem.subject == name
+    assert "docker_engine_source: docker_ce" in problem.mend
+
+
+def test_an_engine_cannot_be_both_kept_and_replaced() -> None:
+    values = {"docker_engine_replace": True, "docker_engine_source": "existing"}
+    assert only(**values).subject == "docker_engine_replace"
+    assert problems(docker_engine_replace=True, docker_engine_source="docker_ce") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n", ""),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "a private key"),
+        ("\x99\x02\x0d", "no public key"),
+        ("", "no public key"),
+    ],
+)
+def test_keys_of_repositories(text: str, said: str) -> None:
+    problem = key_problem(text)
+    assert problem.startswith(said) if said else problem == ""
+
+
 def test_packages_hold_no_credentials() -> None:
     problem = only(hub_image_pip_packages=["x @ https://user:hunter2@example.org/x.whl"])
     assert "hunter2" not in str(problem)
@@ -281,8 +343,9 @@ def test_packages_hold_no_credentials() -> None:
 
 def test_systemd_alone_tells_the_engine_where_to_listen() -> None:
     daemon = {"hosts": ["tcp://0.0.0.0:2375"]}
-    problem = only(docker_engine_daemon=daemon, docker_engine_source="distro")
-    assert problem.subject == "docker_engine_daemon.hosts"
+    for source in ("distro", "docker_ce"):
+        problem = only(docker_engine_daemon=daemon, docker_engine_source=source)
+        assert problem.subject == "docker_engine_daemon.hosts"
     assert problems(docker_engine_daemon=daemon, docker_engine_source="existing") == []
 
 

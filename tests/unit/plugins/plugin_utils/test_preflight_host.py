@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.ailab.hub.plugins.modules import host_info
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
+    DOCKER_KEY,
+    DOCKER_PACKAGES,
+    DOCKER_REPOSITORIES,
     MIN_DISK_MIB,
     MIN_MEMORY_MIB,
+    PREREQUISITES,
     check_host,
     free_network,
     host_info_options,
@@ -19,9 +26,11 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
 
 ROLES = ["docker_engine", "lab_image", "hub_image", "jupyterhub"]
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "docker_engine"
 SUPPORTED = {"Debian_12", "Debian_13", "Ubuntu_2204", "Ubuntu_2404"}
 VALUES: dict[str, Any] = {
-    "docker_engine_source": "distro",
+    "docker_engine_source": "docker_ce",
+    "docker_engine_repository_url": "https://mirror.example.org/docker/",
     "docker_engine_daemon": {},
     "lab_image_base": "exasol/ai-lab:6.0.0",
     "jupyterhub_bind_address": "127.0.0.1",
@@ -41,6 +50,7 @@ HOST: dict[str, Any] = {
     "disk": {"path": "/var/lib/docker", "free_mib": 40000},
     "networks": [{"network": "192.168.2.0/24", "interface": "eth0"}],
     "port": {"error": None, "holder": "", "own": False},
+    "packages": {},
     "docker": {"answers": False, "reason": "missing", "error": "there is no /x", "images": {}},
 }
 
@@ -116,8 +126,10 @@ def test_no_room_is_needed_for_an_image_that_is_there() -> None:
     assert problems(disk={"path": "/data", "free_mib": 1}, docker=docker) == []
 
 
-def test_packages_are_installed_with_python3_apt() -> None:
-    assert only(python_apt=False).mend == "Run: apt-get install python3-apt"
+@pytest.mark.parametrize("source", ["docker_ce", "distro"])
+def test_packages_are_installed_with_python3_apt(source: str) -> None:
+    problem = only(python_apt=False, values={"docker_engine_source": source})
+    assert problem.mend == "Run: apt-get install python3-apt"
     existing = {"docker_engine_source": "existing"}
     docker = {**HOST["docker"], "answers": True}
     assert problems(python_apt=False, values=existing, docker=docker) == []
@@ -126,6 +138,20 @@ def test_packages_are_installed_with_python3_apt() -> None:
 def test_an_existing_engine_answers() -> None:
     problem = only(values={"docker_engine_source": "existing"})
     assert problem.found == "existing, but there is no /x"
+
+
+@pytest.mark.parametrize("package", ["docker-ce", "docker.io"])
+def test_an_engine_of_either_source_can_be_replaced(package: str) -> None:
+    docker = {**HOST["docker"], "answers": True}
+    packages = {package: {"version": "1", "held": False}}
+    assert problems(values={"docker_engine_replace": True}, docker=docker, packages=packages) == []
+
+
+def test_an_engine_nobody_knows_cannot_be_replaced() -> None:
+    docker = {**HOST["docker"], "answers": True}
+    assert problems(docker=docker) == []
+    problem = only(values={"docker_engine_replace": True}, docker=docker)
+    assert problem.subject == "docker_engine_replace"
 
 
 def test_a_port_somebody_else_has() -> None:
@@ -198,5 +224,30 @@ def test_asks_the_server_for_what_the_variables_name() -> None:
         "listen_port": 8000,
         "images": ["exasol/ai-lab:6.0.0"],
         "data_root": "/data/docker",
+        "packages": [*DOCKER_PACKAGES, *PREREQUISITES],
+        "apt_repositories": [
+            "https://mirror.example.org/docker/debian",
+            "https://mirror.example.org/docker/ubuntu",
+            *DOCKER_REPOSITORIES,
+        ],
+        "apt_keys": [DOCKER_KEY],
     }
     assert host_info_options({}) == {}
+
+
+def test_of_an_existing_engine_only_packages_are_asked_for() -> None:
+    options = host_info_options({"docker_engine_source": "existing"})
+    assert options == {"packages": [*DOCKER_PACKAGES, *PREREQUISITES]}
+
+
+def test_the_role_means_the_files_the_server_is_asked_for() -> None:
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
+    assert variables["_docker_engine_key"] == DOCKER_KEY
+    proxies = {variables["_docker_engine_proxy_env"], variables["_docker_engine_proxy_drop_in"]}
+    assert proxies == set(host_info.PROXY_FILES)
+
+
+def test_the_default_is_dockers_own_repository() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    url = defaults["docker_engine_repository_url"]
+    assert {f"{url}/debian", f"{url}/ubuntu"} <= set(DOCKER_REPOSITORIES)
