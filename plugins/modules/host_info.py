@@ -130,6 +130,18 @@ host:
       type: bool
       returned: always
       sample: true
+    commands:
+      description: Whether each of a few programs is installed.
+      type: dict
+      returned: always
+      sample: {"git": true, "ssh": true}
+    refreshed:
+      description:
+        - When each image of this collection was last refreshed, as its role has remembered it. The
+          word is that of the inventory, the time that of the playbook C(ailab.hub.update_images).
+      type: dict
+      returned: always
+      sample: {"lab_image": {"word": "2026-12", "time": ""}}
     memory_mib:
       description: Memory the kernel manages, in MiB. V(null) if unknown.
       type: int
@@ -188,18 +200,6 @@ host:
           type: bool
           returned: always
           sample: false
-    docker:
-      description: The engine.
-      type: dict
-      returned: always
-      contains:
-        answers:
-          description: Whether the engine answers on its socket.
-          type: bool
-          returned: always
-          sample: true
-        reason:
-          description:
     packages:
       description:
         - Those of O(packages) that are installed, by name, with C(version), as dpkg has it, and
@@ -232,6 +232,18 @@ host:
       type: dict
       returned: always
       sample: {"/etc/apt/keyrings/docker.asc": null}
+    docker:
+      description: The engine.
+      type: dict
+      returned: always
+      contains:
+        answers:
+          description: Whether the engine answers on its socket.
+          type: bool
+          returned: always
+          sample: true
+        reason:
+          description:
             - Why not. One of V(missing), V(not_a_socket), V(denied), V(refused), V(timeout),
               V(protocol). V(null) if it answers.
           type: str
@@ -292,31 +304,40 @@ host:
 import contextlib
 import errno
 import glob
+import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import socket
+import stat
 import struct
+import subprocess
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ailab.hub.plugins.module_utils import _apt_sources as apt_sources
 from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
     DockerSocket,
     DockerSocketError,
 )
-import hashlib
 
 MIB = 1024 * 1024
 OS_RELEASE = "/etc/os-release"
 DAEMON_JSON = "/etc/docker/daemon.json"
+PROXY_FILES = (
+    "/etc/docker/ailab-hub-proxy.env",
+    "/etc/systemd/system/docker.service.d/ailab-hub-proxy.conf",
+)
+NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
 ENGINE_PID = "/run/docker.pid"
-import stat
+DPKG_QUERY = ("dpkg-query", "--show", "--showformat")
+DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status}\\n"
 # Ansible's names where they differ from NAME of os-release.
-import subprocess
 DISTRIBUTIONS = {"debian": "Debian", "ubuntu": "Ubuntu"}
+REFRESHED = "/var/lib/ailab-hub/*_image.json"
 TCP_LISTEN = "0A"
 PROXY_LABEL = ("ailab.hub", "proxy")
-from ansible_collections.ailab.hub.plugins.module_utils import _apt_sources as apt_sources
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -325,14 +346,7 @@ def parse_os_release(text: str) -> dict[str, str]:
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):
-PROXY_FILES = (
-    "/etc/docker/ailab-hub-proxy.env",
-    "/etc/systemd/system/docker.service.d/ailab-hub-proxy.conf",
-)
-NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
             values[name] = value.strip("\"'")
-DPKG_QUERY = ("dpkg-query", "--show", "--showformat")
-DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status}\\n"
     identity = values.get("ID", "")
     return {
         "distribution": DISTRIBUTIONS.get(identity, values.get("NAME", identity)),
@@ -402,6 +416,69 @@ def has_python_apt() -> bool:
         return True
     # The apt module starts itself anew with this Python when its own has no python-apt.
     return bool(glob.glob("/usr/lib/python3/dist-packages/apt_pkg*.so"))
+
+
+def parse_packages(text: str) -> dict[str, dict[str, object]]:
+    """Installed packages by name, from what dpkg-query prints in DPKG_FORMAT."""
+    packages: dict[str, dict[str, object]] = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 4 and fields[3] in ("installed", "triggers-pending", "triggers-awaited"):
+            # Packages that exist for several machines at once carry the machine in their name.
+            name = fields[0].partition(":")[0]
+            packages[name] = {"version": fields[1], "held": fields[2] == "hold"}
+    return packages
+
+
+def installed_packages(names: list[str]) -> dict[str, dict[str, object]]:
+    """Those of some packages that are installed; none where there is no dpkg."""
+    if not names:
+        return {}
+    try:
+        done = subprocess.run(
+            [*DPKG_QUERY, DPKG_FORMAT, *names],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return {}
+    return parse_packages(done.stdout)
+
+
+def apt_entries(repositories: list[str]) -> list[dict[str, object]]:
+    """Entries of apt's sources for some repositories."""
+    found: list[dict[str, object]] = []
+    for path in apt_sources.files(apt_sources.SOURCES) if repositories else ():
+        with contextlib.suppress(OSError):
+            for entry in apt_sources.naming(path, apt_sources.read(path), repositories):
+                fields = {name: apt_sources.mask(value) for name, value in entry.fields.items()}
+                found.append({"path": path, "fields": fields})
+    return found
+
+
+def key_checksum(path: str) -> str | None:
+    """SHA-256 of a file everybody can read; None for any other."""
+    try:
+        with open(path, "rb") as stream:
+            if not os.fstat(stream.fileno()).st_mode & stat.S_IROTH:
+                return None
+            return hashlib.sha256(stream.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def refreshed_images() -> dict[str, dict[str, str]]:
+    """What the roles of images have remembered of their last refresh, by the name of the role."""
+    refreshed = {}
+    for path in glob.glob(REFRESHED):
+        # Half a file, of a run that was killed, says as little as none.
+        with contextlib.suppress(ValueError, AttributeError):
+            found = json.loads(read_text(path))
+            role = os.path.splitext(os.path.basename(path))[0]
+            refreshed[role] = {name: str(found.get(name, "")) for name in ("word", "time")}
+    return refreshed
 
 
 def free_disk(path: str) -> dict[str, object]:
@@ -474,6 +551,8 @@ def configuration_newer_than_engine() -> bool:
         started = os.stat(ENGINE_PID).st_mtime
     except OSError:
         return False
+    files = [path for path in (DAEMON_JSON, *PROXY_FILES) if os.path.exists(path)]
+    return any(os.stat(path).st_mtime > started for path in files)
 
 
 def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
@@ -514,6 +593,9 @@ def main() -> None:
             "listen_address": {"type": "str"},
             "listen_port": {"type": "int"},
             "images": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "apt_repositories": {"type": "list", "elements": "str", "default": []},
+            "apt_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "data_root": {"type": "path", "default": "/var/lib/docker"},
             "socket": {"type": "path", "default": "/var/run/docker.sock"},
             "timeout": {"type": "float", "default": 10.0},
@@ -536,10 +618,15 @@ def main() -> None:
         "uid": os.geteuid(),
         "python_apt": has_python_apt(),
         "python_requests": importlib.util.find_spec("requests") is not None,
+        "commands": {name: shutil.which(name) is not None for name in ("git", "ssh")},
+        "refreshed": refreshed_images(),
         "memory_mib": parse_memory(read_text("/proc/meminfo")),
         "disk": free_disk(str(docker["data_root"] or params["data_root"])),
         "networks": networks,
         "port": port,
+        "packages": installed_packages(params["packages"]),
+        "apt_sources": apt_entries(params["apt_repositories"]),
+        "apt_keys": {path: key_checksum(path) for path in params["apt_keys"]},
         "docker": docker,
     }
     module.exit_json(changed=False, host=host)
@@ -547,11 +634,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    files = [path for path in (DAEMON_JSON, *PROXY_FILES) if os.path.exists(path)]
-    return any(os.stat(path).st_mtime > started for path in files)
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "apt_repositories": {"type": "list", "elements": "str", "default": []},
-            "apt_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
-        "packages": installed_packages(params["packages"]),
-        "apt_sources": apt_entries(params["apt_repositories"]),
-        "apt_keys": {path: key_checksum(path) for path in params["apt_keys"]},

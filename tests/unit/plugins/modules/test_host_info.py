@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,10 +51,10 @@ TCP = """\
 """
 
 
-@pytest.fixture
 DOCKER = "https://download.docker.com/linux/debian"
 
 
+@pytest.fixture
 def run(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> Run:
     """Runs the module where no engine is."""
     options = {"socket": str(tmp_path / "none.sock"), "timeout": 1.0}
@@ -242,8 +243,8 @@ def test_something_else_behind_the_socket(run: Run, serve_docker: Serve, answer:
     assert (docker["answers"], docker["reason"]) == (False, "protocol")
 
 
-@pytest.mark.parametrize(
 @pytest.mark.parametrize("file", ["daemon.json", "proxy.env", "proxy.conf"])
+@pytest.mark.parametrize(
     ("configured", "started", "alive", "newer"),
     [(100, 200, True, False), (200, 100, True, True), (200, 100, False, False),
      (None, 100, True, False), (100, None, True, False)],
@@ -251,8 +252,8 @@ def test_something_else_behind_the_socket(run: Run, serve_docker: Serve, answer:
 def test_a_configuration_the_engine_does_not_know_yet(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    configured: int | None,
     file: str,
+    configured: int | None,
     started: int | None,
     alive: bool,
     newer: bool,
@@ -269,7 +270,57 @@ def test_a_configuration_the_engine_does_not_know_yet(
         # The largest number a process can have is below 2**22.
         pid.write_text(str(os.getpid() if alive else 2**22 + 1))
         os.utime(pid, (started, started))
-    assert host_info.daemon_json_newer_than_engine() is newer
+    assert host_info.configuration_newer_than_engine() is newer
+
+
+def test_reads_installed_packages_and_what_is_held() -> None:
+    text = (
+        "docker-ce 5:28.5.1-1~debian.12~bookworm hold installed\n"
+        "libc6:amd64 2.36-9 install installed\n"
+        "docker.io 20.10.24+dfsg1-1 deinstall config-files\n"
+        "runc  unknown not-installed\n"
+    )
+    assert host_info.parse_packages(text) == {
+        "docker-ce": {"version": "5:28.5.1-1~debian.12~bookworm", "held": True},
+        "libc6": {"version": "2.36-9", "held": False},
+    }
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="asks dpkg")
+def test_packages_of_this_machine(run: Run) -> None:
+    packages = run(packages=["dpk*", "no-such-package-anywhere"])["packages"]
+    assert "dpkg" in packages
+    assert packages["dpkg"]["version"][0].isdigit()
+    assert "no-such-package-anywhere" not in packages
+    assert run()["packages"] == {}
+
+
+def test_entries_of_apts_sources(run: Run, docker_list: Path) -> None:
+    assert run(apt_repositories=[DOCKER + "/"])["apt_sources"] == [
+        {
+            "path": str(docker_list),
+            "fields": {
+                "types": "deb",
+                "uris": "https://***@download.docker.com/linux/debian",
+                "suites": "bookworm",
+                "components": "stable",
+                "arch": "amd64",
+            },
+        }
+    ]
+    assert run()["apt_sources"] == []
+
+
+def test_keys_apt_can_read(run: Run, tmp_path: Path) -> None:
+    key, hidden, missing = (tmp_path / name for name in ("key.asc", "hidden.asc", "missing.asc"))
+    for file, mode in ((key, 0o644), (hidden, 0o600)):
+        file.write_text("key")
+        file.chmod(mode)
+    assert run(apt_keys=[str(key), str(hidden), str(missing)])["apt_keys"] == {
+        str(key): hashlib.sha256(b"key").hexdigest(),
+        str(hidden): None,
+        str(missing): None,
+    }
 
 
 def test_works_in_check_mode(run_module: Callable[..., dict[str, Any]]) -> None:
