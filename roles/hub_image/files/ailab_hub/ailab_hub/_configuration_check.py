@@ -312,7 +312,7 @@ class ConfigurationCheck:
         """Let JupyterHub start in memory, again without what failed, until nothing fails."""
         for section, trait in _NEVER_SET:
             _remove(clean, (section, trait))
-        for _ in range(_ROUNDS):
+        for _attempt in range(_ROUNDS):
             rehearsal = Rehearsal(clean)
             failure = await rehearsal.run()
             if failure is None:
@@ -491,7 +491,7 @@ def _role_mistakes(role: dict[str, Any], clean: Config) -> Iterator[str]:
                     yield f"names as scope {position} one that does not exist{nearest}"
 
 
-def _service_mistakes(service: dict[str, Any], _: Config) -> Iterator[str]:
+def _service_mistakes(service: dict[str, Any], _config: Config) -> Iterator[str]:
     fields = Rehearsal.service_fields()
     if "name" not in service:
         yield "has no name"
@@ -568,7 +568,7 @@ def main(file: str, result: str, started: str, timeout: str) -> NoReturn:
             os.ftruncate(descriptor, len(content))
         os._exit(0)
 
-    def time_is_over(_: int, frame: FrameType | None) -> None:
+    def time_is_over(_signal: int, frame: FrameType | None) -> None:
         line = None
         while frame is not None:
             if frame.f_code.co_filename == str(check.file):

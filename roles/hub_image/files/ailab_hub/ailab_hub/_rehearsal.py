@@ -325,7 +325,7 @@ class Rehearsal:
     def _fill_templates(self, name: str) -> None:
         """Have a DockerSpawner fill in the templates of its mounts for a user."""
         try:
-            _ = getattr(self._lab, name, None)
+            getattr(self._lab, name, None)
         except (KeyError, IndexError, ValueError):
             fields = ", ".join(f"{{{field}}}" for field in sorted(self._lab.template_namespace()))
             raise SettingError(

@@ -215,7 +215,9 @@ def _comparable(path: str) -> str:
 def _template_fields(template: str) -> set[str]:
     try:
         fields = {
-            field for _, field, _, _ in string.Formatter().parse(template) if field is not None
+            field
+            for _text, field, _spec, _conversion in string.Formatter().parse(template)
+            if field is not None
         }
     except ValueError:
         raise SettingError("its braces do not match; a literal brace is written twice") from None

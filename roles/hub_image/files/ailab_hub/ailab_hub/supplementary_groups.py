@@ -134,7 +134,7 @@ def _long_name(name: str) -> str | None:
 
 
 def _is_assignment(argument: str) -> bool:
-    name, equals, _ = argument.partition("=")
+    name, equals, _value = argument.partition("=")
     return bool(equals) and name.isidentifier()
 
 
