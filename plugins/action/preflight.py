@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,13 +22,14 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
     certificate_problem,
     check_values,
-)
     key_problem,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
     check_host,
     host_info_options,
     unreachable,
 )
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import ssh_key_problem
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import (
     UNSET,
     Problem,
@@ -45,9 +47,9 @@ FACTS = frozenset(
 )
 KNOWN_VARIABLES = "jupyterhub_known_variables"
 CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
+KEY_FILE = "docker_engine_repository_key_file"
 
 # How near (0 to 1) a name of another role must be: half of it, the prefix, differs already.
-KEY_FILE = "docker_engine_repository_key_file"
 OTHER_ROLE_LIKENESS = 0.75
 # The folder of the roles, relative to this file: the collection may be a checkout of any name.
 ROLES = Path(__file__).parents[2] / "roles"
@@ -161,17 +163,39 @@ class ActionModule(ActionBase):
             if values.get(name):
                 values[name] = self._find(values[name], inventory_dir)
                 yield from _ca_file(name, values[name])
-        for index, registry in enumerate(values.get("docker_engine_registries") or []):
-            if registry.get("ca_file"):
         if values.get(KEY_FILE):
             values[KEY_FILE] = self._find(values[KEY_FILE], inventory_dir)
             expected = "a file on the controller with a public key of OpenPGP (ASCII-armored)"
             yield from _file(KEY_FILE, values[KEY_FILE], expected, key_problem)
         for index, entry in enumerate(values.get("lab_image_material") or []):
             yield from self._check_material(f"lab_image_material[{index}]", entry, inventory_dir)
+        for index, registry in enumerate(values.get("docker_engine_registries") or []):
+            if registry.get("ca_file"):
                 registry["ca_file"] = self._find(registry["ca_file"], inventory_dir)
                 place = f"docker_engine_registries[{index}].ca_file"
                 yield from _ca_file(place, registry["ca_file"])
+
+    def _check_material(
+        self, place: str, entry: dict[str, Any], inventory_dir: str | None
+    ) -> Iterator[Problem]:
+        """An archive and a key on the controller, which Ansible Vault may have encrypted."""
+        for name, expected, problem_of in (
+            ("archive", "a tar archive on the controller", _archive_problem),
+            ("ssh_key_file", "a file on the controller with a private key", _ssh_key_problem),
+        ):
+            if not entry.get(name):
+                continue
+            path = entry[name] = self._find(entry[name], inventory_dir)
+            mend = f"Put the file there, or correct {place}.{name}."
+            try:
+                problem = problem_of(self._loader.get_real_file(path))
+            except AnsibleError as exc:
+                problem = str(exc) if Path(path).exists() else "no such file"
+            except OSError as exc:
+                problem = str(exc.strerror)
+            if problem:
+                yield Problem(f"{place}.{name}", f"{path}: {problem}", expected, mend)
+        self._loader.cleanup_all_tmp_files()
 
     def _find(self, path: str, inventory_dir: str | None) -> str:
         """The absolute path of a file that is named from the playbook, or else the inventory."""
@@ -255,8 +279,22 @@ def _template_problem(name: str, spec: Mapping[str, Any], error: AnsibleError) -
     return Problem(name, found, "a value", mend)
 
 
+def _archive_problem(path: str) -> str:
+    return "" if tarfile.is_tarfile(path) else "no tar archive"
+
+
+def _ssh_key_problem(path: str) -> str:
+    return str(ssh_key_problem(Path(path).read_text(encoding="utf-8", errors="replace")))
+
+
 def _ca_file(name: str, path: str) -> Iterator[Problem]:
     expected = "a file on the controller with certificates in PEM form"
+    yield from _file(name, path, expected, certificate_problem)
+
+
+def _file(
+    name: str, path: str, expected: str, problem_of: Callable[[str], str]
+) -> Iterator[Problem]:
     mend = f"Put the file there, or correct {name}."
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
@@ -265,9 +303,3 @@ def _ca_file(name: str, path: str) -> Iterator[Problem]:
         return
     if problem := problem_of(text):
         yield Problem(name, f"{path} with {problem}", expected, mend)
-    yield from _file(name, path, expected, certificate_problem)
-
-
-def _file(
-    name: str, path: str, expected: str, problem_of: Callable[[str], str]
-) -> Iterator[Problem]:

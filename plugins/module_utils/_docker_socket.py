@@ -199,8 +199,15 @@ class DockerSocket:
 
         Raises DockerSocketError with the reason there is no answer.
         """
+        return self._request("GET", target)
+
+    def delete(self, target: str) -> Response:
+        """Send one DELETE request, as C(get) does."""
+        return self._request("DELETE", target)
+
+    def _request(self, method: str, target: str) -> Response:
         deadline = time.monotonic() + self.timeout
-        request = f"GET {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
+        request = f"{method} {target} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
         parser = ResponseParser(self.max_body)
         connection = self.connect(deadline)
         try:

@@ -134,7 +134,17 @@ host:
       description: Whether each of a few programs is installed.
       type: dict
       returned: always
-      sample: {"git": true, "ssh": true}
+      contains:
+        git:
+          description: The version control system.
+          type: bool
+          returned: always
+          sample: true
+        ssh:
+          description: The client of OpenSSH.
+          type: bool
+          returned: always
+          sample: true
     refreshed:
       description:
         - When each image of this collection was last refreshed, as its role has remembered it. The

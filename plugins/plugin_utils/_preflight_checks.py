@@ -21,6 +21,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ailab.hub.plugins.filter.python_literal import literal_problems
 from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import names_secret
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import (
+    IMAGE_USER,
+    check_image,
+    check_lab_image,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem, describe
 
 Values = Mapping[str, Any]
@@ -58,16 +63,15 @@ REGISTRY_PREFIX = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?/(?:{_PART}/)*")
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
 DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LINUX_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
-IMAGE_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 ABSOLUTE_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 ENTRY_POINT = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+# A release (28.5.1), the same with Debian's epoch, or all that apt knows it by.
+PACKAGE_VERSION = re.compile(r"(?:[0-9]+:)?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[-~+.][A-Za-z0-9.+~-]*)?")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def check_values(roles: list[str], values: Values) -> Iterator[Problem]:
-CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
-# A release (28.5.1), the same with Debian's epoch, or all that apt knows it by.
-PACKAGE_VERSION = re.compile(r"(?:[0-9]+:)?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[-~+.][A-Za-z0-9.+~-]*)?")
     """All problems of converted values.
 
     :arg roles: names of the roles whose checks count.
@@ -93,10 +97,6 @@ def certificate_problem(text: str) -> str:
     return ""
 
 
-def network(value: object) -> ipaddress.IPv4Network | None:
-    """An IPv4 network, or None for anything else."""
-    try:
-        return ipaddress.IPv4Network(value)
 def key_problem(text: str) -> str:
     """What is wrong with the text of a file that should hold a key of apt; empty if nothing."""
     if "-----BEGIN PGP PRIVATE KEY BLOCK-----" in text:
@@ -106,6 +106,10 @@ def key_problem(text: str) -> str:
     return ""
 
 
+def network(value: object) -> ipaddress.IPv4Network | None:
+    """An IPv4 network, or None for anything else."""
+    try:
+        return ipaddress.IPv4Network(value)
     except ValueError:
         return None
 
@@ -225,10 +229,6 @@ def _daemon(values: Values) -> Iterator[Problem]:
         )
 
 
-def _literal(name: str, value: object) -> Iterator[Problem]:
-    for place, what in literal_problems(value):
-        yield Problem(f"{name}{place}", f"something that {what}", "plain data", "Rewrite it.")
-
 def _packages(values: Values) -> Iterator[Problem]:
     source = values.get("docker_engine_source")
     asked = {
@@ -265,6 +265,10 @@ def _engine_proxies(values: Values) -> Iterator[Problem]:
             expected = "an address such as http://proxy.example.org:3128"
             yield Problem(name, describe(url, secret=True), expected, mend)
 
+
+def _literal(name: str, value: object) -> Iterator[Problem]:
+    for place, what in literal_problems(value):
+        yield Problem(f"{name}{place}", f"something that {what}", "plain data", "Rewrite it.")
 
 
 def _authenticator(values: Values) -> Iterator[Problem]:
@@ -547,6 +551,7 @@ def _image_role(role: str) -> tuple[Check, ...]:
         _version(f"{role}_jupyterhub_version"),
         _proxy_url(f"{role}_http_proxy"),
         _proxy_url(f"{role}_https_proxy"),
+        lambda values: check_image(role, values),
     )
 
 
@@ -555,16 +560,11 @@ _REFERENCE_HINT = (
 )
 
 
-def _pip_packages(values: Values) -> Iterator[Problem]:
-    name = "hub_image_pip_packages"
-    for package in values.get(name) or []:
-        if re.search(r"://[^/\s]*@", package):
-            mend = "Leave them out: they would stay in the image for everybody to read."
-            found = "an address with a user name or password"
-            yield Problem(name, found, "a package", mend)
-        elif not re.match(r"[A-Za-z0-9]", package):
-            mend = "Write a package as pip names it, such as jupyterhub-firstuseauthenticator==1.1."
-            yield Problem(name, describe(package), "a package, and no option of pip", mend)
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "docker_engine": (
+        _daemon,
+        _mirrors,
+        _registries,
         _packages,
         _docker_repository,
         _engine_proxies,
@@ -583,13 +583,6 @@ def _pip_packages(values: Values) -> Iterator[Problem]:
             "sha256: and 64 digits from 0 to f",
             "Ask the owner of the mirror for it, or compute it with sha256sum from a key you trust.",
         ),
-
-
-CHECKS: dict[str, tuple[Check, ...]] = {
-    "docker_engine": (
-        _daemon,
-        _mirrors,
-        _registries,
         _if_any(
             _matches(
                 "docker_engine_registry_prefix",
@@ -612,8 +605,9 @@ CHECKS: dict[str, tuple[Check, ...]] = {
             "Write it with a slash at the beginning and no spaces.",
         ),
         _matches("lab_image_user", IMAGE_USER, "a user of the image", "Write a name or a number."),
+        check_lab_image,
     ),
-    "hub_image": (*_image_role("hub_image"), _pip_packages),
+    "hub_image": _image_role("hub_image"),
     "jupyterhub": (
         _version("jupyterhub_version"),
         _authenticator,

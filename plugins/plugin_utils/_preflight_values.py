@@ -31,9 +31,16 @@ Spec = Mapping[str, Any]
 QUOTED_LENGTH = 60
 # Everything else is one line of text: a line break in a name, address or password is a mistake
 # (often of a YAML block, which ends with one) that would surface as a riddle much later.
-MULTILINE = frozenset({"jupyterhub_extra_config", "jupyterhub_cmd"})
+MULTILINE = frozenset({"jupyterhub_extra_config", "jupyterhub_cmd", "lab_image_kernels"})
 # Text that only a program should take apart at commas.
-NEVER_SPLIT = frozenset({"jupyterhub_cmd"})
+NEVER_SPLIT = frozenset(
+    {
+        "hub_image_pip_packages",
+        "jupyterhub_cmd",
+        "lab_image_entrypoint",
+        "lab_image_pip_packages",
+    }
+)
 # Free text that may hold a secret although the option as a whole is none.
 SECRET_TEXT = frozenset({"jupyterhub_extra_config"})
 

@@ -43,7 +43,9 @@ class Engine:
             request = connection.recv(65536).decode("latin-1")
             # Whoever only opens the socket, to see whether that is allowed, asks for nothing.
             if request:
-                target = request.split(" ")[1]
+                method, target = request.split(" ")[:2]
+                # What is more than a question shows.
+                target = target if method == "GET" else f"{method} {target}"
                 self.targets.append(target)
                 self._handler(connection, target)
 
