@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands of the pages are run as an administrator types them, on a deployed server.
 
-docs/testing.md says what the test has otherwise than an administrator. Afterwards the server is as
+And what the page on security says of it is measured. docs/testing.md says what the test has otherwise than an administrator. Afterwards the server is as
 site.yml leaves it.
 """
 
@@ -30,7 +30,7 @@ from tests.pages import DOCS, HOSTS_FILE, PROJECT, Block, blocks, pages
 
 from .conftest import Play, Server
 from .inventories import HOST, connection, host_variables, write_inventory
-from .jupyterhub_client import JupyterHubClient
+from .jupyterhub_client import JupyterHubClient, JupyterHubError
 
 ADDRESS = "192.0.2.10"
 USER = "alice"
@@ -195,6 +195,78 @@ def hold_what_is_slow_to_make(server: Server) -> None:
 
 def let_go(server: Server) -> None:
     server.run("docker ps --all --quiet --filter label=ailab.hub.held | xargs -r docker rm")
+
+
+REACHED_FROM_A_CELL = {
+    "the hub, which asks for a token": ("jupyterhub", 8081, True),
+    "another user's lab, which asks for a token": ("jupyter-bob", 8888, True),
+    "the server itself": ("{gateway}", 22, True),
+    "the proxy's API on the labs' network": ("jupyterhub-proxy", 8001, False),
+    "the proxy's API on the internal network": ("{proxy}", 8001, False),
+    "the hub on the internal network": ("{hub}", 8081, False),
+}
+
+
+def test_a_cell_reaches_what_the_page_on_security_says(
+    server: Server, url: str, alice: JupyterHubClient
+) -> None:
+    password = server.run("cat /var/lib/ailab-hub/secrets/shared_user_password").strip()
+    networks = {
+        name: server.inspect(name)["NetworkSettings"]["Networks"]
+        for name in ("jupyterhub", "jupyterhub-proxy")
+    }
+    addresses = {
+        "gateway": networks["jupyterhub"]["jupyterhub"]["Gateway"],
+        "hub": networks["jupyterhub"]["jupyterhub-internal"]["IPAddress"],
+        "proxy": networks["jupyterhub-proxy"]["jupyterhub-internal"]["IPAddress"],
+    }
+    targets = {
+        what: (host.format(**addresses), port)
+        for what, (host, port, _) in REACHED_FROM_A_CELL.items()
+    }
+    code = f"""
+import json, socket
+def answers(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+    except OSError:
+        return False
+    return True
+print(json.dumps({{what: answers(*target) for what, target in {targets!r}.items()}}))
+"""
+    with JupyterHubClient(url) as bob:
+        bob.login("bob", password)
+        bob.start_server()
+        found = json.loads(alice.run_code(code))
+        with pytest.raises(JupyterHubError) as refused:
+            alice.request("GET", f"{url}user/bob/api/contents")
+        bob.stop_server()
+    assert refused.value.status == 403
+    assert found == {what: open_ for what, (_, _, open_) in REACHED_FROM_A_CELL.items()}
+
+
+def test_code_in_a_cell_has_no_rights_beyond_its_account(alice: JupyterHubClient) -> None:
+    code = """
+import os, pathlib, subprocess
+status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+print(os.getuid(), os.getgroups(), int(status["CapPrm"], 16), subprocess.run(["sudo", "-n", "id"], capture_output=True).returncode)
+"""
+    assert alice.run_code(code).strip() == "1001 [] 0 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "has_socket"), [("jupyterhub", True), ("jupyterhub-proxy", False)]
+)
+def test_hub_and_proxy_are_kept_in_as_the_page_on_security_says(
+    name: str, has_socket: bool, server: Server
+) -> None:
+    inspected = server.inspect(name)
+    host = inspected["HostConfig"]
+    assert host["CapDrop"] == ["ALL"] and host["ReadonlyRootfs"] and not host["Privileged"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert not inspected["Config"]["User"].startswith(("0", "root"))
+    mounted = [mount["Destination"] for mount in inspected["Mounts"]]
+    assert ("/var/run/docker.sock" in mounted) == has_socket
 
 
 LAST = DOCS / "remove.md"
