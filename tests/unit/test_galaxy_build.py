@@ -27,7 +27,7 @@ SHIPPED = (
     "examples/*",
     "execution-environment.yml",
     "inventory.example/*",
-    "meta/*.yml",
+    "meta/*",
     "playbooks/*.yml",
     "plugins/*",
     "requirements.txt",
