@@ -217,6 +217,13 @@ host:
       type: dict
       returned: always
       sample: {"docker-ce": {"version": "5:28.5.1-1~debian.12~bookworm", "held": false}}
+    dpkg_interrupted:
+      description:
+        - Whether an installation of packages was interrupted, so that apt installs no other before
+          C(dpkg --configure -a) has finished it.
+      type: bool
+      returned: always
+      sample: false
     apt_sources:
       description: Entries of apt's sources for O(apt_repositories).
       type: list
@@ -341,6 +348,7 @@ PROXY_FILES = (
 )
 NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
 ENGINE_PID = "/run/docker.pid"
+DPKG_UPDATES = "/var/lib/dpkg/updates"
 DPKG_QUERY = ("dpkg-query", "--show", "--showformat")
 DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status}\\n"
 # Ansible's names where they differ from NAME of os-release.
@@ -455,6 +463,14 @@ def installed_packages(names: list[str]) -> dict[str, dict[str, object]]:
     except OSError:
         return {}
     return parse_packages(done.stdout)
+
+
+def dpkg_interrupted() -> bool:
+    """Whether dpkg left changes behind that it did not get to write into its status."""
+    try:
+        return any(name.isdigit() for name in os.listdir(DPKG_UPDATES))
+    except OSError:
+        return False
 
 
 def apt_entries(repositories: list[str]) -> list[dict[str, object]]:
@@ -635,6 +651,7 @@ def main() -> None:
         "networks": networks,
         "port": port,
         "packages": installed_packages(params["packages"]),
+        "dpkg_interrupted": dpkg_interrupted(),
         "apt_sources": apt_entries(params["apt_repositories"]),
         "apt_keys": {path: key_checksum(path) for path in params["apt_keys"]},
         "docker": docker,

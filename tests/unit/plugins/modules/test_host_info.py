@@ -295,6 +295,17 @@ def test_packages_of_this_machine(run: Run) -> None:
     assert run()["packages"] == {}
 
 
+def test_an_installation_that_was_interrupted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_info, "DPKG_UPDATES", str(tmp_path))
+    assert run()["dpkg_interrupted"] is False
+    (tmp_path / "0001").touch()
+    assert run()["dpkg_interrupted"] is True
+    monkeypatch.setattr(host_info, "DPKG_UPDATES", str(tmp_path / "none"))
+    assert run()["dpkg_interrupted"] is False
+
+
 def test_entries_of_apts_sources(run: Run, docker_list: Path) -> None:
     assert run(apt_repositories=[DOCKER + "/"])["apt_sources"] == [
         {
