@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands of the pages are run as an administrator types them, on a deployed server.
 
-And what the page on security says of it is measured. docs/testing.md says what the test has otherwise than an administrator. Afterwards the server is as
-site.yml leaves it.
+What the page on security says is measured there, too. docs/testing.md says what the test has
+otherwise than an administrator. Afterwards the server is as site.yml leaves it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Desk:
     page: Path
     server: Server
     variables: dict[str, Any] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)
+    _deployed: str = ""
+    _done: set[str] = field(default_factory=set)
 
     def begin(self, page: Path) -> None:
         """Forget what the page before has set. A page that makes an inventory begins without one."""
@@ -82,11 +83,8 @@ class Desk:
         if block.on_server:
             command = [*self.server.ssh, "bash -ec " + shlex.quote(text)]
         else:
-            # What the inventories say decides what a playbook does, so the same text may do more.
-            run = text + json.dumps(self.variables) + self._inventory_text()
-            if text.startswith("ansible-playbook ") and run in self.done:
+            if text.startswith("ansible-playbook ") and self._is_done(text):
                 return
-            self.done.add(run)
             command = ["bash", "-ec", self._with_inventories(text)]
         done = subprocess.run(
             command,
@@ -108,9 +106,15 @@ class Desk:
             assert set(named) == {HOST}, f"{text} would change {', '.join(named)}"
         return INVENTORY.sub(f"inventory -i {self.testbed} -i {self.page}", text)
 
-    def _inventory_text(self) -> str:
+    def _is_done(self, playbook: str) -> bool:
+        """Whether these playbooks ran already, and nothing else was deployed since."""
         files = sorted((self.checkout / "inventory").rglob("*.yml"))
-        return "".join(file.read_text() for file in files)
+        wanted = json.dumps([self.variables, *(file.read_text() for file in files)])
+        if wanted != self._deployed:
+            self._deployed, self._done = wanted, set()
+        is_done = playbook in self._done
+        self._done.add(playbook)
+        return is_done
 
     def _write_variables(self) -> None:
         write_inventory(self.page, {}, self.variables)
