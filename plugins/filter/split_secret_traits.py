@@ -14,6 +14,7 @@ name: split_secret_traits
 short_description: Parts a JupyterHub configuration into what may be shown and what is secret
 version_added: 0.1.0
 description:
+  - Sorts the traits of a configuration, so that secret ones can be kept in a file of their own which no diff shows.
   - A trait holds a secret when its name, or a key anywhere inside its value, contains
     C(password), C(passwd), C(passphrase), C(secret), C(token), C(credential) or ends in C(key) or
     C(keys), or when its value contains an address with a password, such as the one of a database.
@@ -27,6 +28,11 @@ options:
     description: Traits by class and name, as in C(jupyterhub_config).
     type: dict
     required: true
+seealso:
+  - plugin: ailab.hub.python_literal
+    plugin_type: filter
+    description: Writes what may be shown into a file of Python.
+  - module: ailab.hub.secret_files
 """
 
 EXAMPLES = r"""
@@ -38,12 +44,24 @@ EXAMPLES = r"""
       GitHubOAuthenticator:
         client_id: "1"
         client_secret: "{{ vault_client_secret }}"
+    # {'GitHubOAuthenticator': {'client_id': '1'}}
 """
 
 RETURN = r"""
 _value:
-  description: "V(shown) and V(secret), each of the form of the input."
+  description: The traits that may be shown, and those that are secret. Together they are the input.
   type: dict
+  contains:
+    shown:
+      description: Traits without a secret, by class and name.
+      type: dict
+      returned: always
+      sample: {"GitHubOAuthenticator": {"client_id": "1"}}
+    secret:
+      description: Traits that hold a secret, by class and name.
+      type: dict
+      returned: always
+      sample: {"GitHubOAuthenticator": {"client_secret": "..."}}
 """
 
 _SECRET_NAME = re.compile(r"passw(or)?d|passphrase|secret|token|credential|keys?$", re.IGNORECASE)

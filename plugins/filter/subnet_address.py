@@ -27,6 +27,12 @@ options:
     description: The position; a negative one counts from the end.
     type: int
     required: true
+seealso:
+  - plugin: ailab.hub.subnet_upper_half
+    plugin_type: filter
+  - name: ansible.utils.ipaddr
+    description: Does the same and much more, and needs the Python package netaddr on the controller.
+    link: https://docs.ansible.com/ansible/latest/collections/ansible/utils/ipaddr_filter.html
 """
 
 EXAMPLES = r"""
@@ -39,6 +45,7 @@ RETURN = r"""
 _value:
   description: The address.
   type: str
+  sample: 10.230.0.2
 """
 
 

@@ -23,10 +23,13 @@ options:
     description: The network in CIDR notation.
     type: str
     required: true
+seealso:
+  - plugin: ailab.hub.subnet_address
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
-- name: 10.230.8.0/21
+- name: The addresses Docker gives out are in the upper half, 10.230.8.0/21
   ansible.builtin.debug:
     msg: "{{ '10.230.0.0/20' | ailab.hub.subnet_upper_half }}"
 """
@@ -35,6 +38,7 @@ RETURN = r"""
 _value:
   description: The upper half in CIDR notation.
   type: str
+  sample: 10.230.8.0/21
 """
 
 
