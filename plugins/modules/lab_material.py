@@ -170,7 +170,8 @@ PROTOCOLS = "http:https:ssh"
 SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 ASK_SECONDS = 120
 # Bytes a second, and for how long, below which a transfer counts as dead.
-SLOWEST, SLOW_SECONDS = "1000", "60"
+SLOWEST = "1000"
+SLOW_SECONDS = "60"
 SSH_OPTIONS = (
     "BatchMode=yes",
     "StrictHostKeyChecking=accept-new",
