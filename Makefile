@@ -7,7 +7,7 @@ TESTBED := $(BIN)/python -m tests.testbed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-down test lint unit live molecule clean
+.PHONY: help demo demo-down test lint readmes sanity unit live molecule clean
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -17,7 +17,7 @@ demo: .venv/ready ## A throw-away server with JupyterHub on this machine
 demo-down: .venv/ready ## Remove what demo made
 	@$(TESTBED) demo down
 
-test: lint unit live molecule ## Every check and test that CI runs
+test: lint sanity unit live molecule ## Every check and test that CI runs
 
 lint: .venv/ready ## Static checks
 	@yamllint --strict .
@@ -25,6 +25,15 @@ lint: .venv/ready ## Static checks
 	@ruff format --quiet --check .
 	@mypy
 	@ansible-lint --offline -q
+	@antsibull-changelog lint
+	@antsibull-docs lint-collection-docs --plugin-docs .
+	@$(BIN)/python -m tests.readmes --check
+
+readmes: .venv/ready ## Write the roles' READMEs from their specifications
+	@$(BIN)/python -m tests.readmes
+
+sanity: .venv/ready ## ansible-test sanity on the collection as it is built
+	@$(BIN)/python -m tests.sanity
 
 unit: .venv/ready ## Tests of the plugins and the package ailab_hub
 	@pytest --quiet --numprocesses 2 tests/unit
