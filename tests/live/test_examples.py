@@ -1,0 +1,273 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each inventory of examples/ is deployed onto a server, and does for a user what its page promises.
+
+Laid over it is what the server of the test needs, and nothing else but what the example's page names.
+Afterwards the server is as site.yml leaves it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.pages import EXAMPLES, PROJECT, blocks
+from tests.testbed import bases
+
+from .conftest import Play, Server
+from .inventories import connection, host_variables, write_inventory
+from .jupyterhub_client import JupyterHubClient, LoginError
+
+# Registry, engine and authorities of the testbed.
+TESTBED_VARIABLES = re.compile(r"testbed_|docker_engine_|\w+_image_ca_file$")
+DOCUMENTED_COMMAND = yaml.safe_load((PROJECT / "roles/jupyterhub/defaults/main.yml").read_text())[
+    "jupyterhub_cmd"
+]
+DOCUMENTED_VERSION = "5.2.1"
+IDLE_SECONDS = 8
+
+Deploy = Callable[..., None]
+Login = Callable[[str], JupyterHubClient]
+
+
+@pytest.fixture(scope="module")
+def deploy(
+    inventories: list[str],
+    server: Server,
+    play: Callable[..., Play],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deploy]:
+    """Copy an example, name the server in it, and run site.yml with it."""
+    found = host_variables(inventories)
+    needed = {name: value for name, value in found.items() if TESTBED_VARIABLES.match(name)}
+
+    def run(example: str, **variables: Any) -> None:
+        folder = tmp_path_factory.mktemp(example)
+        shutil.copytree(EXAMPLES / example, folder / "inventory")
+        overlay = {**needed, "jupyterhub_bind_address": "0.0.0.0", **variables}
+        write_inventory(folder / "testbed", connection(found), overlay)
+        done = subprocess.run(
+            ["ansible-playbook", "-i", folder / "inventory", "-i", folder / "testbed", "site.yml"],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+    yield run
+    done = play()
+    assert done.returncode == 0, done.output
+
+
+def start_anew(user: JupyterHubClient) -> JupyterHubClient:
+    """Have the user's server run as the example has it; one that runs already is not changed by it."""
+    user.stop_server()
+    user.start_server()
+    return user
+
+
+def test_ai_lab_gives_users_the_start_page_docker_and_files_that_stay(
+    deploy: Deploy, server: Server, login: Login
+) -> None:
+    deploy("ai-lab")
+    alice = start_anew(login("alice"))
+    assert alice.request("GET", alice.server_url()).url.endswith("/lab/tree/start.ipynb")
+    assert server.inspect("jupyter-alice")["Config"]["Cmd"] == DOCUMENTED_COMMAND
+    containers = "import docker; print(*(c.name for c in docker.from_env().containers.list()))"
+    assert "jupyterhub-proxy" in alice.run_code(containers).split()
+    alice.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
+    alice.stop_server()
+    alice.start_server()
+    kept = alice.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())")
+    assert kept.strip() == "kept"
+    alice.stop_server()
+
+
+def test_ai_lab_word_for_word_has_the_documents_version_and_sign_in(
+    deploy: Deploy, server: Server, url: str
+) -> None:
+    (block,) = (block for block in blocks(EXAMPLES / "ai-lab/README.md") if block.is_set)
+    variables = yaml.safe_load(block.text)
+    assert variables["jupyterhub_version"] == DOCUMENTED_VERSION
+    provide_hub(server, DOCUMENTED_VERSION)
+    deploy("ai-lab", **variables)
+    with JupyterHubClient(url) as user:
+        # "you can enter any name/password pair here"; the document's own user is called 1
+        user.login("1", "anything")
+        assert user.request("GET", "hub/api/").json()["version"] == DOCUMENTED_VERSION
+        start_anew(user)
+        lab = user.run_code("import jupyterhub; print(jupyterhub.__version__)")
+        assert lab.strip() == DOCUMENTED_VERSION
+        assert user.request("GET", user.server_url()).url.endswith("/user/1/lab/tree/start.ipynb")
+        user.stop_server()
+    assert "DEBUG" in server.run("docker exec jupyterhub cat /etc/jupyterhub/jupyterhub_config.py")
+
+
+def provide_hub(server: Server, version: str) -> None:
+    """Have a stand-in of the official hub image of a version in the registry of the testbed."""
+    suite = server.run(". /etc/os-release && echo $VERSION_CODENAME").strip()
+    command = [sys.executable, "-m", "tests.testbed", "bases", "up", "--suite", suite]
+    command += ["--jupyterhub", bases.JUPYTERHUB, version]
+    subprocess.run(command, cwd=PROJECT, check=True, timeout=600)
+
+
+def test_course_gives_participants_a_kernel_and_the_material(
+    deploy: Deploy, inventories: list[str], server: Server, login: Login, tmp_path: Path
+) -> None:
+    put_repository(server, tmp_path, {"notebooks/lesson.ipynb": "{}", "solutions/no.ipynb": "{}"})
+    archive = tmp_path / "course.tar.gz"
+    archive.write_bytes(tar({"exercise.txt": "print it"}))
+    deploy(
+        "course",
+        lab_image_pip_packages=["bash_kernel==0.10.0"],
+        lab_image_kernels=[
+            {
+                "name": "bash",
+                "commands": ["/opt/conda/bin/python3 -m bash_kernel.install --sys-prefix"],
+            }
+        ],
+        lab_image_material=[
+            {
+                # the account of the test itself stands in for a host of repositories
+                "git": "ssh://admin@127.0.0.1/srv/course.git",
+                "ssh_key_file": host_variables(inventories)["ansible_ssh_private_key_file"],
+                "version": "master",
+                "directory": "notebooks",
+                "dest": "notebooks",
+            },
+            {"archive": str(archive), "dest": "content"},
+        ],
+    )
+    # What the image has gets into a volume when that is made.
+    server.run("docker volume rm --force ailab-alice")
+    alice = start_anew(login("alice"))
+    try:
+        kernels = alice.server_api("GET", "kernelspecs")["kernelspecs"]
+        assert {"bash", "python3"} <= set(kernels)
+        # as the notebook's page does it, but from Python
+        bash = (
+            "from jupyter_client.manager import start_new_kernel\n"
+            "kernel, client = start_new_kernel(kernel_name='bash')\n"
+            "client.execute_interactive('echo from $((40 + 2)); git --version', timeout=30)\n"
+            "kernel.shutdown_kernel(now=True)"
+        )
+        assert "from 42" in alice.run_code(bash)
+        find = "import pathlib; print(*sorted(str(p) for p in pathlib.Path('/home/jovyan/work').rglob('*.*')))"
+        assert alice.run_code(find).split() == [
+            "/home/jovyan/work/content/exercise.txt",
+            "/home/jovyan/work/notebooks/lesson.ipynb",
+        ]
+        change = (
+            "f = open('/home/jovyan/work/notebooks/lesson.ipynb', 'a'); f.write(' '); f.close()"
+        )
+        alice.run_code(change)
+        assert server.inspect("jupyter-alice")["HostConfig"]["Memory"] == 2 * 1024**3
+        with pytest.raises(LoginError):
+            login("mallory")
+    finally:
+        alice.stop_server()
+        server.run("docker volume rm ailab-alice")
+
+
+def put_repository(server: Server, folder: Path, files: dict[str, str]) -> None:
+    """Have a git repository with some files on the server, which the account admin may read."""
+    work = folder / "work"
+    for name, text in files.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    author = ["-c", "user.name=teacher", "-c", "user.email=teacher@example.org"]
+    for command in (
+        ["init", "--quiet", "--initial-branch=master"],
+        ["add", "."],
+        [*author, "commit", "--quiet", "--message=Lessons"],
+        ["clone", "--quiet", "--bare", ".", str(folder / "course.git")],
+    ):
+        subprocess.run(["git", *command], cwd=work, check=True, timeout=60)
+    repository = folder / "course.git"
+    packed = tar(
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in repository.rglob("*")
+            if path.is_file()
+        },
+        folders=("course.git/refs/heads", "course.git/objects/info"),
+    )
+    text = shlex.quote(base64.b64encode(packed).decode())
+    server.run(f"rm -rf /srv/course.git && echo {text} | base64 -d | tar -xz -C /srv")
+    server.run("chown -R admin: /srv/course.git")
+
+
+def tar(files: dict[str, Any], folders: tuple[str, ...] = ()) -> bytes:
+    """A compressed archive of some files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in folders:
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(member)
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
+    deploy: Deploy, server: Server, login: Login
+) -> None:
+    values = yaml.safe_load((EXAMPLES / "research/group_vars/hub.yml").read_text())
+    config = values["jupyterhub_config"]
+    (culler,) = config["JupyterHub"]["services"]
+    assert culler["command"][-1] == "--timeout=3600"
+    culler["command"][-1:] = [f"--timeout={IDLE_SECONDS}", "--cull-every=2"]
+    deploy(
+        "research",
+        # Of docker-stacks' images the testbed has this one.
+        lab_image_base=values["lab_image_base"].replace("tensorflow-", "base-"),
+        lab_image_kernels=[],
+        jupyterhub_config=config,
+    )
+    alice = start_anew(login("alice"))
+    try:
+        inspected = server.inspect("jupyter-alice")
+        limits = inspected["HostConfig"]
+        assert limits["Memory"] == 4 * 1024**3
+        assert limits["CpuQuota"] == limits["CpuPeriod"]
+        assert [mount["Name"] for mount in inspected["Mounts"]] == ["jupyterhub-user-alice"]
+        code = (
+            "import os, networkx; print(networkx.complete_graph(4).number_of_edges(), os.getcwd())"
+        )
+        assert alice.run_code(code).split() == ["6", "/home/jovyan/work"]
+        settings = json.loads(
+            alice.run_code("print(open('/etc/jupyter/jupyter_config.json').read())")
+        )
+        assert settings == values["lab_image_jupyter_config"]["jupyter_config.json"]
+        assert "SQLite" in alice.run_code("!sqlite3 --version && echo SQLite")
+        alice.close()
+        deadline = time.monotonic() + 60
+        while alice.is_ready():
+            assert time.monotonic() < deadline, "an idle server goes on"
+            time.sleep(1)
+        assert "jupyter-alice" not in server.run("docker ps --format '{{.Names}}'").split()
+    finally:
+        alice.stop_server()
+        server.run("docker volume rm jupyterhub-user-alice")
