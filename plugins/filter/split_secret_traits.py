@@ -37,6 +37,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: The client's id may be shown, its secret may not
+  # {'GitHubOAuthenticator': {'client_id': '1'}}
   ansible.builtin.debug:
     msg: "{{ (traits | ailab.hub.split_secret_traits).shown }}"
   vars:
@@ -44,7 +45,6 @@ EXAMPLES = r"""
       GitHubOAuthenticator:
         client_id: "1"
         client_secret: "{{ vault_client_secret }}"
-    # {'GitHubOAuthenticator': {'client_id': '1'}}
 """
 
 RETURN = r"""

@@ -74,9 +74,10 @@ def run(program: str, *arguments: str) -> tuple[str, str]:
 
 @functools.cache
 def ansible_doc(kind: str) -> tuple[dict[str, dict[str, Any]], str]:
-    """The pages of all modules or filters, each with doc, examples and return; and complaints."""
-    known = [f"ailab.hub.{name}" for of_kind, name in PAGES if of_kind == kind]
-    found, complaints = run("ansible-doc", "-t", kind, "--json", *known)
+    """The pages of all modules, filters or roles by their short names; and complaints."""
+    known = [name for of_kind, name in PAGES if of_kind == kind]
+    known = known or [readme.file.parent.name for readme in READMES]
+    found, complaints = run("ansible-doc", "-t", kind, "--json", *(f"ailab.hub.{n}" for n in known))
     loaded = json.loads(found)
     return {name.removeprefix("ailab.hub."): page for name, page in loaded.items()}, complaints
 
@@ -115,7 +116,7 @@ def test_there_are_plugins_and_roles() -> None:
     assert len(MODULES) >= 5 and len(FILTERS) >= 4 and len(ACTIONS) >= 2 and len(READMES) >= 4
 
 
-@pytest.mark.parametrize("kind", ["module", "filter"])
+@pytest.mark.parametrize("kind", ["module", "filter", "role"])
 def test_ansible_doc_reads_every_page_without_a_complaint(kind: str) -> None:
     assert ansible_doc(kind)[1] == ""
 
@@ -187,10 +188,7 @@ def test_actions_have_the_page_of_the_module_with_their_name(name: str) -> None:
 
 @EVERY_ROLE
 def test_every_role_has_a_page(readme: RoleReadme) -> None:
-    role = f"ailab.hub.{readme.file.parent.name}"
-    found, complaints = run("ansible-doc", "-t", "role", "--json", role)
-    assert complaints == ""
-    main = json.loads(found)[role]["entry_points"]["main"]
+    main = pages("role")[readme.file.parent.name]["entry_points"]["main"]
     assert main["short_description"] and main["description"]
     assert described(main["options"], "options") == []
 
