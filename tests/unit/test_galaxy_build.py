@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 from fnmatch import fnmatch
@@ -17,6 +18,7 @@ import yaml
 
 from tests import galaxy
 
+FENCED = re.DOTALL | re.MULTILINE
 # What users get. "*" goes across folders, as in build_ignore of galaxy.yml.
 SHIPPED = (
     "CHANGELOG.rst",
@@ -146,3 +148,20 @@ def test_dependencies_are_the_same_for_galaxy_and_for_a_checkout(manifest: dict[
 def test_dependencies_have_a_lower_and_an_upper_bound(manifest: dict[str, Any]) -> None:
     for name, version in manifest["dependencies"].items():
         assert re.fullmatch(r">=\d+\.\d+\.\d+,<\d+\.0\.0", version), name
+
+
+def test_links_of_shipped_pages_lead_to_shipped_files() -> None:
+    broken = []
+    names = [name for name in galaxy.tracked_files() if matching(name, SHIPPED)]
+    for name in names:
+        if not name.endswith(".md"):
+            continue
+        folder = (galaxy.CHECKOUT / name).parent
+        text = re.sub(r"^```.*?^```", "", (galaxy.CHECKOUT / name).read_text(), flags=FENCED)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if link.startswith(("https://", "http://", "#")):
+                continue
+            target = os.path.relpath((folder / link.partition("#")[0]).resolve(), galaxy.CHECKOUT)
+            if not any(other == target or other.startswith(f"{target}/") for other in names):
+                broken.append(f"{name}: {link}")
+    assert broken == []
