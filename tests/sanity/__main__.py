@@ -9,6 +9,7 @@ downloads stays in ``.cache/sanity``.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -16,20 +17,23 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ansible_test._internal import python_requirements
+
 from tests import galaxy
 
 HOME = galaxy.CHECKOUT / ".cache" / "sanity"
 # Pythons that ansible-core 2.19 runs modules with.
 SUPPORTED = range(8, 14)
-# ansible-test downloads this file from a server of its own, unless it is there. The pip that comes
-# with Python does as well.
-BOOTSTRAP = HOME / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
 
 
 def prepare_home() -> None:
     """Make a home folder for ansible-test, so that nothing changes in the user's."""
-    BOOTSTRAP.parent.mkdir(parents=True, exist_ok=True)
-    BOOTSTRAP.write_text("import ensurepip\nensurepip.bootstrap(default_pip=True)\n")
+    for version in set(re.findall(r"\bpip='([\d.]+)'", inspect.getsource(python_requirements))):
+        # ansible-test downloads this file from a server of its own, unless it is there. The pip
+        # that comes with Python does as well.
+        file = HOME / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("import ensurepip\nensurepip.bootstrap(default_pip=True)\n")
     settings = HOME / ".config" / "pip"
     if not settings.is_symlink():
         # ansible-test hands no environment on to pip, but pip reads the user's files.
