@@ -94,7 +94,8 @@ class JupyterHubClient:
         if token:
             self._session.headers["Authorization"] = f"token {token}"
         self._token = token
-        self._kernels: dict[str, _Kernel] = {}
+        # by server and kernelspec
+        self._kernels: dict[tuple[str, str], _Kernel] = {}
 
     def __enter__(self) -> JupyterHubClient:
         return self
@@ -204,9 +205,8 @@ class JupyterHubClient:
             JupyterHubError: it is still there after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
-        kernel = self._kernels.pop(server, None)
-        if kernel:
-            kernel.close()
+        for key in [key for key in self._kernels if key[0] == server]:
+            self._kernels.pop(key).close()
         if self._is_known(server):
             self._call("DELETE", f"hub/api/{self._server_path(server)}", ok=(400, 404))
         while self._is_known(server):
@@ -236,8 +236,10 @@ class JupyterHubClient:
             answer = self._call(method, url, json=body)
         return answer.json() if answer.content else None
 
-    def run_code(self, code: str, *, server: str = "", timeout: float = 60) -> str:
-        """Run Python code in this user's server, as a cell of one notebook does.
+    def run_code(
+        self, code: str, *, server: str = "", kernel: str = "python3", timeout: float = 60
+    ) -> str:
+        """Run code in this user's server, as a cell of one notebook of that kernel does.
 
         The kernel lives on: names defined by one call are there in the next, also after an error
         of the connection, as in a browser that connects again.
@@ -249,14 +251,15 @@ class JupyterHubClient:
             CodeError: the code raised an exception.
             JupyterHubError: it was not done after `timeout` seconds, or the server cannot be used.
         """
-        if server not in self._kernels or self._kernels[server].is_broken:
+        key = (server, kernel)
+        if key not in self._kernels or self._kernels[key].is_broken:
             known = {model["id"] for model in self.server_api("GET", "kernels", server=server)}
-            kernel = self._kernels[server].identity if server in self._kernels else ""
-            if kernel not in known:
-                model = self.server_api("POST", "kernels", {"name": "python3"}, server=server)
-                kernel = model["id"]
-            self._kernels[server] = self._connect(self.server_url(server), kernel)
-        return self._kernels[server].run(code, timeout)
+            identity = self._kernels[key].identity if key in self._kernels else ""
+            if identity not in known:
+                model = self.server_api("POST", "kernels", {"name": kernel}, server=server)
+                identity = model["id"]
+            self._kernels[key] = self._connect(self.server_url(server), identity)
+        return self._kernels[key].run(code, timeout)
 
     # -- requests ----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from .engine import Engine
 from .registry import Registry
 
 AI_LAB = "6.0.0"
+DOCKER_STACKS = "2026-10-05"
 JUPYTERHUB = "5.5.4"
 PROXY = "5.3.0"
 SUITE = "bookworm"
@@ -38,6 +39,10 @@ def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> R
         image = images.build(engine, "ai-lab", python())
         store.result().publish(image, "exasol/ai-lab", AI_LAB)
 
+    def notebook() -> None:
+        image = images.build(engine, "base-notebook", python())
+        store.result().publish(image, "jupyter/base-notebook", DOCKER_STACKS)
+
     def hub(version: str) -> None:
         proxy = images.build(
             engine, "configurable-http-proxy", base, python=python(), version=PROXY
@@ -50,7 +55,8 @@ def up(engine: Engine, suite: str, versions: Sequence[str] = (JUPYTERHUB,)) -> R
         store = pool.submit(registry.up, engine)
         host = pool.submit(images.host, engine, suite)
         repository = pool.submit(packages.up, engine, suite)
-        for published in [pool.submit(lab), *(pool.submit(hub, version) for version in versions)]:
+        labs = [pool.submit(lab), pool.submit(notebook)]
+        for published in [*labs, *(pool.submit(hub, version) for version in versions)]:
             published.result()
         host.result()
         repository.result()
