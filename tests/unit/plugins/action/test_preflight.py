@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,10 @@ SERVER_OPTIONS = {
     "server_password": {"type": "str", "no_log": True, "default": ""},
     "server_config": {"type": "dict", "default": {}},
 }
-IMAGE_OPTIONS = {"lab_image_ca_file": {"type": "str", "default": ""}}
+IMAGE_OPTIONS = {
+    "lab_image_ca_file": {"type": "str", "default": ""},
+    "lab_image_material": {"type": "list", "elements": "dict", "default": []},
+}
 ENGINE_OPTIONS = {"docker_engine_repository_key_file": {"type": "path", "default": ""}}
 HUB_OPTIONS = {"jupyterhub_known_variables": {"type": "list", "elements": "str", "default": []}}
 CLIENT_OPTIONS = {"client_name": {"type": "str", "default": "client"}}
@@ -281,6 +285,28 @@ def test_a_file_that_is_no_certificate_is_told(
     message = check("lab_image", lab_image_ca_file="ca.pem")["msg"]
     assert f"1. lab_image_ca_file: found {tmp_path}/ca.pem" in message
     assert said in message
+
+
+def test_archives_and_keys_on_the_controller_are_found(check: Check, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "course.tar.gz", "w:gz"):
+        pass
+    key = tmp_path / "key"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(command, check=True)
+    by_key = {"git": "git@git.example.org:x", "ssh_key_file": "key"}
+    result = check("lab_image", lab_image_material=[{"archive": "course.tar.gz"}, by_key])
+    assert result["material"][0]["archive"] == str(tmp_path / "course.tar.gz")
+    assert result["material"][1]["ssh_key_file"] == str(key)
+
+
+def test_all_archives_and_keys_that_cannot_be_used_are_named(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("text")
+    by_key = {"git": "git@git.example.org:x", "ssh_key_file": "text"}
+    material = [{"archive": "text"}, {"archive": "missing.tar"}, by_key]
+    message = check("lab_image", lab_image_material=material)["msg"]
+    assert f"lab_image_material[0].archive: found {tmp_path}/text: no tar archive" in message
+    assert f"lab_image_material[1].archive: found {tmp_path}/missing.tar: no such file" in message
+    assert f"lab_image_material[2].ssh_key_file: found {tmp_path}/text: no private key" in message
 
 
 def test_a_key_of_apt_is_found_and_looked_at(check: Check, tmp_path: Path) -> None:

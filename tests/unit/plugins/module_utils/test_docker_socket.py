@@ -233,3 +233,9 @@ def test_an_endless_answer_takes_little_memory(serve: Serve) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_a_deletion_is_asked_for_as_one(serve_docker: Serve) -> None:
+    engine = serve_docker({"DELETE /images/x": []})
+    assert DockerSocket(str(engine.path)).delete("/images/x").status == 200
+    assert engine.targets == ["DELETE /images/x"]

@@ -337,3 +337,13 @@ def test_keys_apt_can_read(run: Run, tmp_path: Path) -> None:
 def test_works_in_check_mode(run_module: Callable[..., dict[str, Any]]) -> None:
     result = functools.partial(run_module, host_info, check_mode=True)()
     assert result["changed"] is False
+
+
+def test_refreshes_are_told_as_the_roles_have_remembered_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_info, "REFRESHED", str(tmp_path / "*_image.json"))
+    (tmp_path / "lab_image.json").write_text('{"word": "2026-12", "time": ""}')
+    (tmp_path / "hub_image.json").write_text('{"word": "20')
+    (tmp_path / "other_image.json").write_text("[]")
+    assert run()["refreshed"] == {"lab_image": {"word": "2026-12", "time": ""}}
