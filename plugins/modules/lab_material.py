@@ -496,6 +496,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    if not module.check_mode:
+        # ssh makes the file, but no folder for it.
+        os.makedirs(os.path.dirname(params["known_hosts"]), mode=0o700, exist_ok=True)
     gits = [Git(source, params["ca"], params["known_hosts"]) for source in params["sources"]]
     versions, problems = [], []
     for index, git in enumerate(gits):
