@@ -334,3 +334,16 @@ def test_purging_the_former_packages_leaves_images_and_containers_alone(servers:
         server.run("systemctl restart docker")
         assert IMAGE in server.run("docker image ls")
         assert sleeper(server)[1] == "true"
+
+
+def test_an_installation_that_was_interrupted_is_finished(
+    servers: Servers, converge: Converge
+) -> None:
+    for server in servers.values():
+        server.run("apt-get remove -y -qq python3-debian")
+        # What a killed dpkg leaves behind.
+        server.run("dpkg-query -s ca-certificates > /var/lib/dpkg/updates/0000")
+        assert "dpkg was interrupted" in server.run("! apt-get install -y python3-debian 2>&1")
+    converge()
+    for server in servers.values():
+        assert installed(server, "python3-debian")
