@@ -7,7 +7,10 @@ TESTBED := $(BIN)/python -m tests.testbed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-down test lint readmes sanity unit live molecule clean
+# Those that take longest first, since two run at a time.
+SCENARIOS := trixie default galaxy docker_engine
+
+.PHONY: help demo demo-down test lint readmes sanity unit live molecule pictures bench clean
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -39,10 +42,21 @@ unit: .venv/ready ## Tests of the plugins and the package ailab_hub
 	@pytest --quiet --numprocesses 2 tests/unit
 
 live: .venv/ready ## Tests of the proxy and the tests' own client with a real hub on this machine
-	@pytest --quiet --numprocesses 2 --dist loadfile --ignore tests/live/test_hub.py tests/live
+	@pytest --quiet --numprocesses 2 --dist loadfile tests/live/test_jupyterhub_client.py tests/live/test_route_keeping_proxy.py
 
-molecule: .venv/ready ## Scenarios on throw-away servers
-	@molecule test --no-command-borders --report --all
+molecule: .venv/ready ## Scenarios on throw-away servers, two side by side
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(SCENARIOS:%=molecule-%)
+
+molecule-%: SHELL := bash
+molecule-%: .SHELLFLAGS := -o pipefail -c
+molecule-%: .venv/ready
+	@molecule test --no-command-borders --report --scenario-name $* 2>&1 | sed --unbuffered 's/^/$*: /'
+
+pictures: demo ## Take the pictures of the documentation anew
+	@PICTURES=docs/images pytest --quiet --inventory=.demo/inventory tests/live/test_browser.py
+
+bench: .venv/ready ## Benchmarks, each beside the same work without the collection
+	@$(TESTBED:.testbed=.bench) --suite $(SUITE)
 
 .venv/ready: requirements.txt tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'

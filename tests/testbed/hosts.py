@@ -153,7 +153,7 @@ class Host:
                 "--tmpfs=/tmp:exec",
                 f"--volume={self.container}:/var/lib/docker",
                 f"--env=TESTBED_RESOLV_CONF={resolvers}",
-                f"--env=TESTBED_SSH_KEY={_key(self.instance).with_suffix('.pub').read_text()}",
+                f"--env=TESTBED_SSH_KEY={key(self.instance).with_suffix('.pub').read_text()}",
                 # A reboot ends the first process: the engine is what powers the server on again.
                 "--restart=unless-stopped",
                 _image(snapshot) if snapshot else image,
@@ -225,7 +225,7 @@ def inventory(engine: Engine, instance: str) -> str:
         "ansible_user": USER,
         "ansible_become": True,
         "ansible_python_interpreter": "/usr/bin/python3",
-        "ansible_ssh_private_key_file": str(_key(instance)),
+        "ansible_ssh_private_key_file": str(key(instance)),
         "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         "testbed_registry": store,
         "testbed_registry_ca_file": str(cache("registry-ca.pem")) if store else "",
@@ -259,7 +259,7 @@ def _folder(instance: str) -> Path:
     return cache("instances", scope(instance))
 
 
-def _key(instance: str) -> Path:
+def key(instance: str) -> Path:
     """The private key of an instance, made on first use."""
     require("ssh-keygen")
     file = _folder(instance) / "id_ed25519"
