@@ -188,13 +188,12 @@ def _is_well(url: str) -> bool:
         return False
 
 
-def hold_what_is_slow_to_make(server: Server) -> None:
-    """Images that a container has are not pruned; the state is copied to be put back."""
+def hold_images(server: Server) -> None:
+    """Have a container of each image the roles built: such images are not pruned."""
     server.run(
         "for image in $(docker image ls --quiet --filter label=ailab.hub | sort -u);"
         " do docker create --label ailab.hub.held=true $image true; done"
     )
-    server.run(f"rm -rf {KEPT_STATE} && cp -a /var/lib/ailab-hub {KEPT_STATE}")
 
 
 def let_go(server: Server) -> None:
@@ -281,9 +280,12 @@ PAGES = sorted((page for page in pages() if blocks(page)), key=lambda page: page
 def test_the_commands_of_a_page_work(page: Path, desk: Desk, alice: JupyterHubClient) -> None:
     desk.begin(page)
     if page == LAST:
-        hold_what_is_slow_to_make(desk.server)
+        desk.server.run(f"rm -rf {KEPT_STATE} && cp -a /var/lib/ailab-hub {KEPT_STATE}")
     try:
         for block in blocks(page):
+            if page == LAST:
+                # The page removes these containers as well, as they have the label of their image.
+                hold_images(desk.server)
             desk.follow(block)
     finally:
         if page == LAST:
