@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ TAP = "/run/docker-tap"
 """Folder on the server of the socket that keeps an answer to itself."""
 KILL_SECONDS = 300
 """By then a run has come to where it is to be killed, or has ended."""
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes a process has begun, and those they have begun."""
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [each for child in children for each in (int(child), *descendants(int(child)))]
+    return []
 
 
 class Run:
@@ -40,7 +49,6 @@ class Run:
                 cwd=PROJECT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
 
@@ -55,7 +63,10 @@ class Run:
         return True
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
+        # Ansible's workers are in sessions of their own, so no group has them all.
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
