@@ -473,7 +473,9 @@ def test_an_upgrade_of_the_lab_image_keeps_files_and_running_servers(
     client.start_server()
     client.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
     old = server.inspect("jupyter-dave")
-    done = play(f"--extra-vars=@{write(tmp_path, {'lab_image_refresh': 'again'})}")
+    done = play(
+        f"--extra-vars=@{write(tmp_path, {'lab_image_jupyter_config': {'another.json': {}}})}"
+    )
     assert done.returncode == 0, done.output
     assert container_ids(server)["jupyter-dave"] == old["Id"]
     client.stop_server()

@@ -112,8 +112,8 @@ def assert_is_finished_by_the_next(play: Callable[..., Play], *arguments: str) -
             0,
             {"docker_engine_daemon": {"max-concurrent-downloads": 4}},
         ),
-        ("lab_image", "The lab image is built", 4, {"lab_image_refresh": "killed"}),
-        ("hub_image", "The hub image is built", 4, {"hub_image_refresh": "killed"}),
+        ("lab_image", "The lab image is built", 2, {"lab_image_pip_packages": ["cowsay==6.1"]}),
+        ("hub_image", "The hub image is built", 4, {"hub_image_pip_packages": ["cowsay==6.1"]}),
         (
             "jupyterhub",
             "Secrets exist",
