@@ -15,9 +15,11 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,6 +66,8 @@ class Server:
         self.folder = RESULTS.parent / name
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "hosts.yml").write_text(hosts.inventory(running, self.instance))
+        # The path of a socket has no more than 107 characters.
+        self.control = tempfile.mkdtemp(prefix="bench-")
         self.address: str = hosts.describe(running, self.instance)[name]["address"]
 
     def play(self, playbook: str | Path) -> None:
@@ -76,7 +80,7 @@ class Server:
         key = hosts.key(self.instance)
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         options += ["-o", "LogLevel=ERROR", "-o", "ControlMaster=auto", "-o", "ControlPersist=60"]
-        options += ["-o", f"ControlPath={key.parent}/%C"]
+        options += ["-o", f"ControlPath={self.control}/%C"]
         ssh = ["ssh", "-i", str(key), *options, f"{hosts.USER}@{self.address}"]
         done = subprocess.run(
             [*ssh, "sudo sh -c " + shlex.quote(command)], input=input, capture_output=True
@@ -92,6 +96,7 @@ class Server:
 
     def down(self) -> None:
         """Remove the server."""
+        shutil.rmtree(self.control)
         hosts.down(engine.up(), self.instance)
 
 
@@ -246,8 +251,7 @@ def main() -> int:
                 "docker run of AI Lab until it answers",
                 times,
             )
-            for name in ("ours", "hand"):
-                hosts.down(engine.up(), f"{INSTANCE}-{name}")
+            server.down()
     except (TestbedError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
