@@ -117,8 +117,8 @@ def plan(deployed: Server) -> tuple[str, bytes]:
         "HUB_BASE": deployed.shell(f"sed -n 's/^FROM //p' {build}/hub_image/Dockerfile").decode(),
         "LAB_BASE": deployed.shell(f"sed -n 's/^FROM //p' {build}/lab_image/Dockerfile").decode(),
         "PACKAGES": deployed.shell(
-            "dpkg-query -W -f '${Package}\\n' docker.io docker-cli docker-ce docker-ce-cli containerd.io"
-            " iptables python3-debian python3-requests 2> /dev/null || true"
+            "dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' docker.io docker-cli docker-ce docker-ce-cli"
+            " containerd.io iptables python3-debian python3-requests 2> /dev/null | sed -n 's/^ii *//p'"
         )
         .decode()
         .replace("\n", " "),
