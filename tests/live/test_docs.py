@@ -170,7 +170,7 @@ def desk(
 @pytest.fixture
 def alice(server: Server, url: str) -> Iterator[JupyterHubClient]:
     """A user whose server runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not _is_well(url):
         assert time.monotonic() < deadline, "the hub does not answer"
         time.sleep(0.5)

@@ -146,7 +146,7 @@ def test_users_servers_survive_a_restart(
     }
 
 
-def await_health(url: str, seconds: float = 30) -> None:
+def await_health(url: str, seconds: float = 120) -> None:
     """Wait until the hub says that it is well."""
     deadline = time.monotonic() + seconds
     while True:
