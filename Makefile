@@ -39,6 +39,7 @@ sanity: .venv/ready ## ansible-test sanity on the collection as it is built
 	@$(BIN)/python -m tests.sanity
 
 unit: .venv/ready ## Tests of the plugins and the package ailab_hub
+	@$(BIN)/python -c 'from tests.testbed.system import require; require("ssh-keygen")'
 	@pytest --quiet --numprocesses 2 tests/unit
 
 live: .venv/ready ## Tests of the proxy and the tests' own client with a real hub on this machine
