@@ -26,7 +26,11 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import
     check_image,
     check_lab_image,
 )
-from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem, describe
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import (
+    ABSOLUTE_PATH,
+    Problem,
+    describe,
+)
 
 Values = Mapping[str, Any]
 Check = Callable[[Values], Iterator[Problem]]
@@ -63,7 +67,6 @@ REGISTRY_PREFIX = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?/(?:{_PART}/)*")
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
 DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LINUX_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
-ABSOLUTE_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 ENTRY_POINT = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 # A release (28.5.1), the same with Debian's epoch, or all that apt knows it by.

@@ -14,7 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem, describe
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import (
+    ABSOLUTE_PATH,
+    Problem,
+    describe,
+)
 
 Values = Mapping[str, Any]
 
@@ -30,7 +34,6 @@ GIT_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]*")
 # host:path, as ssh takes it; a slash before the colon would make it a folder.
 SSH_SHORT = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^:\s-][^\s]*")
 REFRESH = re.compile(r"[A-Za-z0-9_.:+-]{0,64}")
-MATERIAL_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 
 OPENSSH_KEY = re.compile(
     r"-----BEGIN OPENSSH PRIVATE KEY-----(.+?)-----END OPENSSH PRIVATE KEY-----", re.DOTALL
@@ -177,7 +180,7 @@ def _material_path(values: Values) -> Iterator[Problem]:
     name = "lab_image_material_path"
     path = values.get(name)
     if path is not None and (
-        not MATERIAL_PATH.fullmatch(path) or not path.strip("/") or ".." in path.split("/")
+        not ABSOLUTE_PATH.fullmatch(path) or not path.strip("/") or ".." in path.split("/")
     ):
         mend = "Write it with a slash at the beginning, without spaces and '..'."
         yield Problem(name, describe(path), "a folder's full path", mend)

@@ -50,6 +50,8 @@ _USERINFO = re.compile(r"://[^/@\s]*@")
 UNSET = object()
 """Stands for an option that has neither a value nor a default."""
 
+ABSOLUTE_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
+
 
 class Problem(NamedTuple):
     """One thing to mend: what it is about, what was found, what was expected, what mends it."""
