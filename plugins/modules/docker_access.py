@@ -20,7 +20,9 @@ description:
     command that mends it.
   - Each named user is tested as that user. A process with that user's groups opens the socket, so
     that what is reported is what will happen.
-  - Needs no Docker library and no C(docker) command on the host.
+  - Works for Docker Engine and for Podman behind a socket of its own, on any server, with or without
+    the roles of this collection.
+  - Needs Python 3.8 or newer on the host, and neither a Docker library nor the C(docker) command.
 extends_documentation_fragment:
   - ailab.hub._attributes
   - ailab.hub._attributes.info_module
@@ -28,7 +30,7 @@ options:
   socket:
     description:
       - Path of the socket. The form V(unix:///var/run/docker.sock) is accepted too.
-      - If it is not given, the environment variable E(DOCKER_HOST) counts.
+      - If it is not given, the environment variable E(DOCKER_HOST) of the module counts.
       - Addresses of other forms, such as C(tcp://) and C(ssh://), have no socket to check and are
         refused.
     type: path
@@ -46,16 +48,21 @@ options:
     default: []
   timeout:
     description:
-      - Seconds the engine may take for its whole answer. A slow trickle of bytes does not prolong
-        it.
+      - Seconds the engine may take for its whole answer, more than V(0). A slow trickle of bytes does
+        not prolong it.
     type: float
     default: 5.0
   probe_daemon:
-    description: Whether to ask the engine for its version.
+    description:
+      - Whether to ask the engine what it is, and so whether it answers.
+      - With V(false) only the socket, the group and the users are checked.
     type: bool
     default: true
   min_api_version:
-    description: Oldest version of the engine's API that will do, such as V("1.41").
+    description:
+      - Oldest version of the engine's API that will do, such as V("1.41").
+      - Quote it in YAML, since V(1.50) is read as 1.5 otherwise.
+      - Needs O(probe_daemon=true).
     type: str
   fail_on_problems:
     description:
@@ -65,6 +72,7 @@ options:
     default: false
 notes:
   - It only checks. Users, groups and services have modules of their own.
+  - Whoever may open the socket of an engine that runs as root is root on the host.
 seealso:
   - module: ailab.hub.host_info
   - module: community.docker.docker_host_info
@@ -83,16 +91,34 @@ EXAMPLES = r"""
 - name: The access to Docker is known
   ailab.hub.docker_access:
     users: [alice, bob]
-  register: _access
+  register: docker
 
 - name: Everything to mend is shown
   ansible.builtin.debug:
     msg: "{{ item.message }} {{ item.hint }}"
-  loop: "{{ _access.problems }}"
+  loop: "{{ docker.problems }}"
   loop_control:
     label: "{{ item.code }}"
 
-- name: Group and mode of a socket are right, engine or not
+- name: A container uses the socket by its group and need not be root
+  community.docker.docker_container:
+    name: exporter
+    image: registry.example.org/docker-exporter:1.0
+    user: nobody
+    groups: ["{{ docker.socket.gid }}"]
+    volumes: ["{{ docker.socket.realpath }}:/var/run/docker.sock"]
+  when: docker.ok
+
+- name: The session of the play itself knows the group docker
+  ailab.hub.docker_access:
+  become: false
+  register: session
+
+- name: It begins anew if it is older than its membership
+  ansible.builtin.meta: reset_connection
+  when: "'relogin_needed' in session.problems | map(attribute='code')"
+
+- name: Group and mode of Podman's socket are right, whether it answers or not
   ailab.hub.docker_access:
     socket: /run/podman/podman.sock
     group: podman
@@ -115,9 +141,9 @@ problems:
       description:
         - A fixed name of the problem.
         - About the socket, V(socket_missing), V(socket_is_directory), V(socket_link_broken),
-          V(socket_link_loop), V(socket_not_a_socket), V(socket_unreadable),
-          V(socket_group_unknown), V(socket_group_wrong), V(socket_group_denied),
-          V(socket_world_writable).
+          V(socket_link_loop), V(socket_not_a_socket), V(socket_folder_closed),
+          V(socket_unreadable), V(socket_group_unknown), V(socket_group_wrong),
+          V(socket_group_denied), V(socket_world_writable).
         - About the group, V(group_missing).
         - About users, V(user_missing), V(user_not_in_group), V(user_folder_closed), V(user_denied),
           V(user_untested), V(relogin_needed).
@@ -132,10 +158,31 @@ problems:
       returned: always
       sample: User alice is not in group docker (998).
     hint:
-      description: The command or variable that mends it.
+      description: The command (for root on the host) or the variable that mends it.
       type: str
       returned: always
       sample: "Run: usermod --append --groups docker alice"
+notes:
+  description: What is not wrong and yet worth knowing. It does not count for RV(ok).
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    code:
+      description: V(daemon_is_podman), V(daemon_is_rootless), or V(daemon_remaps_users).
+      type: str
+      returned: always
+      sample: daemon_is_podman
+    message:
+      description: What was found.
+      type: str
+      returned: always
+      sample: Podman 4.3.1 answers in the place of Docker.
+    hint:
+      description: What to do where that is not wanted.
+      type: str
+      returned: always
+      sample: "Where Docker Engine is needed, install it, or name its socket with the option socket."
 socket:
   description: The socket.
   type: dict
@@ -327,15 +374,29 @@ daemon:
       type: str
       returned: always
       sample: amd64
+    rootless:
+      description: Whether it runs without the rights of root. V(null) if unknown.
+      type: bool
+      returned: always
+      sample: false
+    userns_remap:
+      description:
+        - Whether it maps the users of containers to others of the host (C(userns-remap)). V(null) if
+          unknown.
+      type: bool
+      returned: always
+      sample: false
 """
 
 import errno
 import grp
 import json
+import math
 import os
 import pwd
 import re
 import select
+import shlex
 import signal
 import socket
 import stat
@@ -346,12 +407,13 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
     DEFAULT_SOCKET,
     PROTOCOL,
+    TIMEOUT,
     DockerSocket,
     DockerSocketError,
 )
 
-# An answer to /version has 1 KiB; whoever sends more than this is no engine.
-MAX_ANSWER = 1024 * 1024
+# Answers to /version and /info have 1 to 3 KiB; whoever sends more than this is no engine.
+MAX_ANSWER = 128 * 1024
 # A user's test only opens a local socket; longer means that the lookup of a folder hangs.
 USER_TEST_SECONDS = 5.0
 API_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
@@ -359,28 +421,33 @@ UNIX_SCHEME = "unix://"
 
 Report = t.Dict[str, t.Any]
 
-# An engine that failed a few times in a row is not started again before its failures are forgotten.
-RESTART = "systemctl reset-failed docker.socket docker; systemctl restart docker.socket docker"
+# The sockets of engines that run without root, below the id of their user.
+USER_SOCKET = re.compile(r"/run/user/([0-9]+)/")
 
 # Every problem: code, what is said, what mends it. The order is the order to mend them in: nothing
-# below helps while something above is wrong.
+# below helps while something above is wrong. "Run: " is followed by a command that mends it as it
+# stands; what helps besides is in parentheses.
 PROBLEMS: dict[str, tuple[str, str]] = {
     "socket_is_directory": (
         "{path} is a directory, expected the engine's socket. Docker makes one when a container "
         "mounts a socket that is not there.",
-        "Run: rmdir {path} && " + RESTART,
+        "Run: rmdir {path} && {{ {restart}; }}",
     ),
     "socket_link_broken": (
         "{path} is a symbolic link to {target}, which does not exist.",
-        "Start the engine that makes {target}, or run: rm {path} && " + RESTART,
+        "Run: {relink} (or make what listens on {target} start)",
     ),
     "socket_link_loop": (
         "{path} is a symbolic link that leads back to itself.",
-        "Run: rm {path} && " + RESTART,
+        "Run: rm {path} && {{ {restart}; }}",
     ),
     "socket_not_a_socket": (
         "{path} is not a socket (type: {type}), expected the engine's socket.",
-        "Run: rm {path} && " + RESTART,
+        "Run: rm {path} && {{ {restart}; }}",
+    ),
+    "socket_folder_closed": (
+        "User {user} may not enter the folder {folder}, so that {path} cannot be looked at.",
+        "Run: chmod o+x {folder} (or run the check as root: become: true)",
     ),
     "socket_unreadable": (
         "{path} cannot be looked at: {error}.",
@@ -388,46 +455,45 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "group_missing": (
         "There is no group {group} on this host.",
-        "Run: groupadd --system {group} && " + RESTART,
+        "Run: groupadd --system {group}",
     ),
     "socket_missing": (
         "There is no {path}: no engine runs, or it listens elsewhere.",
-        "Run: systemctl enable --now docker.socket docker (or install an engine, or set the option "
-        "socket)",
+        "Run: {enable} (or install an engine, or name its socket with the option socket)",
     ),
     "daemon_refused": (
         "{path} is there but nothing listens on it: the engine is down and left its socket behind.",
-        "Run: " + RESTART + " (and, if it fails: journalctl --unit docker)",
+        "Run: {restart} (if it fails: journalctl --unit {unit})",
     ),
     "daemon_timeout": (
         "The engine did not answer within {timeout:g} s.",
-        "Look with: systemctl status docker; if it hangs, run: " + RESTART,
+        "Run: {restart} (what it was doing: journalctl --unit {unit})",
     ),
     "daemon_protocol": (
         "What listens on {path} is not Docker: {error}.",
-        "Find it with: ss --listening --unix --processes src {path}",
+        "Run: rm {path} && {{ {restart}; }} (who listens there: ss -xlp src {path})",
     ),
     "socket_group_unknown": (
         "{path} belongs to group id {gid}, which has no name here; expected group {group} "
         "({group_gid}). The group was made anew after the socket.",
-        "Run: " + RESTART,
+        "Run: chgrp {group} {path}",
     ),
     "socket_group_wrong": (
         "{path} belongs to group {socket_group} ({gid}), expected {group} ({group_gid}).",
-        'Set SocketGroup={group} in docker.socket, or "group": "{group}" in '
-        "/etc/docker/daemon.json, and run: " + RESTART,
+        "Run: chgrp {group} {path} (to keep it: SocketGroup={group} in {unit}.socket, or the option "
+        "group, if the other one is meant)",
     ),
     "socket_group_denied": (
         "{path} has mode {mode}: group {socket_group} may not read and write it.",
-        "Set SocketMode=0660 in docker.socket and run: " + RESTART,
+        "Run: chmod g+rw {path} (to keep it: SocketMode=0660 in {unit}.socket)",
     ),
     "socket_world_writable": (
         "{path} has mode {mode}: everybody on this host can use it, and so become root.",
-        "Run: chmod o= {path}, and look for what changes it (SocketMode in docker.socket)",
+        "Run: chmod o= {path} (to keep it: SocketMode=0660 in {unit}.socket)",
     ),
     "user_missing": (
         "There is no user {user} on this host.",
-        "Run: useradd --create-home {user}, or correct the name.",
+        "Run: useradd --create-home {user} (or correct the name)",
     ),
     "user_not_in_group": (
         "User {user} is not in group {group} ({group_gid}).",
@@ -456,7 +522,28 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "api_too_old": (
         "The engine's API has version {api_version}, expected {min_api_version} or newer.",
-        "Upgrade the engine, which is version {version} now.",
+        "Upgrade the engine, which is version {version} now (docker_engine_version of role "
+        "ailab.hub.docker_engine), or ask for less (min_api_version).",
+    ),
+}
+
+# What is worth knowing and not wrong, in the same form.
+NOTES: dict[str, tuple[str, str]] = {
+    "daemon_is_podman": (
+        "Podman {version} answers in the place of Docker.",
+        "Where Docker Engine is needed, install it, or name its socket with the option socket.",
+    ),
+    "daemon_is_rootless": (
+        "The engine runs without the rights of root: its containers have those of user {owner} at "
+        "most, and some options of containers do nothing.",
+        "Where a container needs more, name the socket of the system's engine with the option "
+        "socket.",
+    ),
+    "daemon_remaps_users": (
+        "The engine maps users and groups of containers to others of the host: what a container "
+        "mounts belongs to somebody else there, and the socket's group does not open it.",
+        "For a container that needs the ids of the host: --userns=host. For none to need it: take "
+        "userns-remap out of /etc/docker/daemon.json.",
     ),
 }
 
@@ -485,8 +572,8 @@ def parse_api_version(value: str) -> tuple[int, ...]:
 def judge(report: Report, min_api_version: str | None = None) -> list[dict[str, str]]:
     """All problems of a report, ordered by what to mend first. No I/O.
 
-    report: the dictionaries socket, group, users, session and daemon of the result; those of a user
-    and of the daemon may hold C(_detail), what to say of an error.
+    report: the dictionaries socket, group, users, session and daemon of the result; those of a
+    user, the socket and the daemon may hold C(_detail), what to say of an error.
     """
     found: list[tuple[str, dict[str, object]]] = []
     found += _judge_socket(report["socket"], report["group"])
@@ -496,33 +583,77 @@ def judge(report: Report, min_api_version: str | None = None) -> list[dict[str, 
         found += _judge_user(user, report)
     order = list(PROBLEMS)
     found.sort(key=lambda item: order.index(item[0]))
-    problems = []
-    for code, values in found:
-        fields = _fields(report)
-        fields.update(values)
-        message, hint = (text.format(**fields) for text in PROBLEMS[code])
-        problems.append({"code": code, "message": message, "hint": hint})
-    return problems
+    return [_say(PROBLEMS, code, report, values) for code, values in found]
+
+
+def notes_of(report: Report) -> list[dict[str, str]]:
+    """What is worth knowing of a report and not wrong. No I/O."""
+    daemon = report["daemon"]
+    true = {
+        "daemon_is_podman": daemon["engine"] == "podman",
+        "daemon_is_rootless": daemon["rootless"],
+        "daemon_remaps_users": daemon["userns_remap"],
+    }
+    return [_say(NOTES, code, report, {}) for code in NOTES if true[code]]
+
+
+def _say(
+    texts: dict[str, tuple[str, str]], code: str, report: Report, values: dict[str, object]
+) -> dict[str, str]:
+    fields = _fields(report)
+    fields.update(values)
+    message, hint = texts[code]
+    # What is put into a command may hold what a shell understands in its own way.
+    quoted = {
+        key: shlex.quote(str(fields[key])) if key in _NAMES and key in fields else value
+        for key, value in fields.items()
+    }
+    return {"code": code, "message": message.format(**fields), "hint": hint.format(**quoted)}
+
+
+_NAMES = frozenset({"path", "target", "group", "user", "folder"})
 
 
 def _fields(report: Report) -> dict[str, object]:
     """What messages may name, whatever the problem."""
-    daemon = report["daemon"]
-    return {
-        "path": report["socket"]["path"],
-        "target": report["socket"]["realpath"],
-        "type": report["socket"]["type"],
-        "mode": report["socket"]["mode"],
-        "gid": report["socket"]["gid"],
-        "socket_group": report["socket"]["group"] or report["socket"]["gid"],
+    sock, daemon = report["socket"], report["daemon"]
+    fields: dict[str, object] = {
+        "path": sock["path"],
+        "target": sock["realpath"],
+        "type": sock["type"],
+        "mode": sock["mode"],
+        "gid": sock["gid"],
+        "owner": sock["owner"] or sock["uid"],
+        "socket_group": sock["group"] or sock["gid"],
+        "folder": sock.get("_folder"),
         "group": report["group"]["name"],
         "group_gid": report["group"]["gid"],
         "user": report["session"]["user"],
         "version": daemon["version"],
         "api_version": daemon["api_version"],
-        "error": daemon.get("_detail") or report["socket"].get("_detail"),
+        "error": daemon.get("_detail") or sock.get("_detail"),
         "timeout": report.get("_timeout", 0.0),
     }
+    fields.update(_commands(sock))
+    return fields
+
+
+def _commands(sock: Report) -> dict[str, object]:
+    """The commands that start the engine of a socket, by systemd's units of Docker and Podman."""
+    unit = "podman" if "podman" in os.path.basename(sock["realpath"]) else "docker"
+    units = f"{unit}.socket {unit}"
+    systemctl = "systemctl"
+    if sock.get("_user"):
+        systemctl = f"systemctl --user --machine={shlex.quote(sock['_user'])}@"
+        # Docker's own script for this makes no unit of the socket.
+        units = "docker" if unit == "docker" else units
+    # An engine that failed a few times in a row is not started again before that is forgotten, and
+    # a unit of a socket that still runs does not make its lost socket anew.
+    restart = f"{systemctl} reset-failed {units}; {systemctl} restart {units}"
+    enable = f"{systemctl} enable {units}; {restart}"
+    # The package podman-docker makes a link to Podman's socket, which may only wait for it.
+    relink = enable if unit == "podman" else f"rm {shlex.quote(sock['path'])}; {enable}"
+    return {"unit": unit, "restart": restart, "enable": enable, "relink": relink}
 
 
 Found = t.Iterator[t.Tuple[str, t.Dict[str, object]]]
@@ -541,7 +672,8 @@ def _judge_socket(sock: Report, group: Report) -> Found:
         None: "socket_unreadable",
     }
     if sock["type"] != "socket":
-        yield kinds.get(sock["type"], "socket_not_a_socket"), {}
+        code = kinds.get(sock["type"], "socket_not_a_socket")
+        yield "socket_folder_closed" if sock.get("_folder") else code, {}
         return
     mode = int(sock["mode"], 8)
     if group["exists"] and not group["matches_socket"]:
@@ -567,8 +699,14 @@ def _judge_daemon(report: Report, min_api_version: str | None) -> Found:
         "protocol": "daemon_protocol",
         "denied": "daemon_denied",
     }
-    # A session that has to begin anew for its group is not allowed in for that very reason.
-    denied_for_now = daemon["error"] == "denied" and any(_judge_session(report))
+    if report["socket"]["type"] == "socket":
+        # A socket of another kind, such as one for single messages.
+        codes["not_a_socket"] = "daemon_protocol"
+    # A session that has to begin anew for its group, or stands before a closed folder, is not
+    # allowed in for that very reason.
+    denied_for_now = daemon["error"] == "denied" and (
+        report["socket"]["type"] != "socket" or any(_judge_session(report))
+    )
     if daemon["error"] in codes and not denied_for_now:
         yield codes[daemon["error"]], {}
     api_version = daemon["api_version"]
@@ -614,6 +752,9 @@ def look_at_socket(path: str) -> Report:
         "mode": None,
         "world_accessible": False,
     }
+    user = USER_SOCKET.match(found["realpath"])
+    if user:
+        found["_user"] = _user_name(int(user.group(1))) or user.group(1)
     try:
         status = os.stat(path)
     except OSError as exc:
@@ -623,6 +764,8 @@ def look_at_socket(path: str) -> Report:
             found["type"] = "broken_link"
         elif exc.errno not in (errno.ENOENT, errno.ENOTDIR):
             found.update(exists=True, _detail=exc.strerror)
+            if exc.errno == errno.EACCES:
+                found["_folder"] = closed_folder(path)
         return found
     kinds = {stat.S_IFSOCK: "socket", stat.S_IFDIR: "directory", stat.S_IFREG: "file"}
     mode = stat.S_IMODE(status.st_mode)
@@ -695,33 +838,64 @@ def look_at_user(name: str, group_gid: int | None, path: str, session_uid: int) 
 def look_at_daemon(path: str, timeout: float) -> Report:
     """The engine, for the result."""
     found: Report = unknown_daemon()
+    deadline = time.monotonic() + timeout
     try:
-        answer = DockerSocket(path, timeout, MAX_ANSWER).get_json("/version")
-        api_version = answer["ApiVersion"]
-        parse_api_version(api_version)
-        components = [str(part.get("Name")) for part in answer.get("Components") or []]
-        podman = any(part.startswith("Podman") for part in components)
-        found.update(
-            reachable=True,
-            engine="podman" if podman else "docker",
-            version=str(answer["Version"]),
-            api_version=api_version,
-            min_api_version=answer.get("MinAPIVersion"),
-            os=answer.get("Os"),
-            arch=answer.get("Arch"),
-        )
+        found.update(_version_of(DockerSocket(path, timeout, MAX_ANSWER).get_json("/version")))
+        remaining = max(0.0, deadline - time.monotonic())
+        found.update(_kind_of(DockerSocket(path, remaining, MAX_ANSWER)))
+        found["reachable"] = True
     except DockerSocketError as exc:
         found.update(reachable=False, error=exc.reason, _detail=str(exc))
     except (AttributeError, KeyError, TypeError, ValueError):
-        found = unknown_daemon()
-        found.update(reachable=False, error=PROTOCOL, _detail="an answer that is not Docker's came")
+        detail = "an answer that is not Docker's came"
+        found.update(reachable=False, error=PROTOCOL, _detail=detail)
     return found
+
+
+def _version_of(answer: t.Any) -> Report:
+    """What an answer to /version says. Raises AttributeError, KeyError, TypeError, ValueError."""
+    parse_api_version(answer["ApiVersion"])
+    components = [str(part.get("Name")) for part in answer.get("Components") or []]
+    podman = any(part.startswith("Podman") for part in components)
+
+    def text(key: str) -> str | None:
+        value = answer.get(key)
+        return value if isinstance(value, str) else None
+
+    return {
+        "engine": "podman" if podman else "docker",
+        "version": str(answer["Version"]),
+        "api_version": answer["ApiVersion"],
+        "min_api_version": text("MinAPIVersion"),
+        "os": text("Os"),
+        "arch": text("Arch"),
+    }
+
+
+def _kind_of(engine: DockerSocket) -> Report:
+    """Whether an engine is rootless or maps users; nothing if it does not tell.
+
+    Raises DockerSocketError if it does not answer in time: an engine that hangs often still tells
+    its version.
+    """
+    try:
+        options = (engine.get_json("/info") or {})["SecurityOptions"] or []
+    except DockerSocketError as exc:
+        if exc.reason == TIMEOUT:
+            raise
+        # A filter before the engine may let the version pass alone.
+        return {}
+    except (KeyError, TypeError):
+        return {}
+    # Options are such as name=seccomp,profile=default.
+    names = {str(option).split(",")[0] for option in options} if isinstance(options, list) else {}
+    return {"rootless": "name=rootless" in names, "userns_remap": "name=userns" in names}
 
 
 def unknown_daemon() -> Report:
     """The engine, for the result, where it was not asked."""
     keys = ("reachable", "error", "engine", "version", "api_version", "min_api_version")
-    return dict.fromkeys((*keys, "os", "arch"))
+    return dict.fromkeys((*keys, "os", "arch", "rootless", "userns_remap"))
 
 
 def open_error(path: str) -> int | None:
@@ -844,7 +1018,12 @@ def result_of(report: Report, problems: list[dict[str, str]]) -> Report:
             return {key: public(item) for key, item in value.items() if not key.startswith("_")}
         return [public(item) for item in value] if isinstance(value, list) else value
 
-    result: Report = {"changed": False, "ok": not problems, "problems": problems}
+    result: Report = {
+        "changed": False,
+        "ok": not problems,
+        "problems": problems,
+        "notes": notes_of(report),
+    }
     result.update(public(report))
     return result
 
@@ -872,6 +1051,8 @@ def main() -> None:
         path = parse_socket(params["socket"])
         if params["min_api_version"]:
             parse_api_version(params["min_api_version"])
+        if not 0 < params["timeout"] < math.inf:
+            raise ValueError("the timeout {timeout} is no number of seconds".format(**params))
     except ValueError as exc:
         module.fail_json(msg=str(exc))
     report = investigate(

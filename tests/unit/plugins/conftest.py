@@ -119,6 +119,7 @@ VERSION: Mapping[str, Any] = {
     "Os": "linux",
     "Arch": "amd64",
 }
+INFO: Mapping[str, Any] = {"SecurityOptions": ["name=seccomp,profile=default"]}
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def serve_docker(serve: Callable[[Handler | bytes], Engine]) -> Callable[..., En
     """A function that starts an engine with answers (JSON by target) of its own."""
 
     def start(answers: Mapping[str, object] | None = None) -> Engine:
-        known = {"/version": VERSION, **(answers or {})}
+        known = {"/version": VERSION, "/info": INFO, **(answers or {})}
 
         def handler(connection: socket.socket, target: str) -> None:
             if target in known:

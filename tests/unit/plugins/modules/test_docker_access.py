@@ -13,6 +13,8 @@ import functools
 import grp
 import os
 import pwd
+import re
+import shlex
 import socket
 import string
 import time
@@ -23,6 +25,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ailab.hub.plugins.modules import docker_access
+
+from tests.unit.plugins.conftest import VERSION, http
 
 Run = Callable[..., dict[str, Any]]
 Serve = Callable[..., Any]
@@ -113,6 +117,8 @@ def test_tells_what_it_saw(run: Run, engine: Any) -> None:
         "min_api_version": "1.12",
         "os": "linux",
         "arch": "amd64",
+        "rootless": False,
+        "userns_remap": False,
     }
 
 
@@ -120,20 +126,107 @@ def test_works_in_check_mode(run: Run, engine: Any) -> None:
     assert run(socket=str(engine.path), check_mode=True)["ok"]
 
 
-def test_the_result_is_what_the_documentation_promises(run: Run, engine: Any) -> None:
+KINDS: dict[str, type] = {"bool": bool, "dict": dict, "int": int, "list": list, "str": str}
+
+
+def mismatches(value: Any, entry: dict[str, Any], place: str) -> list[str]:
+    """What of a value is not as its documentation says."""
+    if value is None and "V(null)" in str(entry["description"]):
+        return []
+    if type(value) is not KINDS[entry["type"]]:
+        return [f"{place} is {value!r}"]
+    if entry["type"] == "list":
+        inner = {**entry, "type": entry["elements"]}
+        return [each for item in value for each in mismatches(item, inner, place)]
+    if entry["type"] != "dict":
+        return []
+    contains: dict[str, Any] = entry["contains"]
+    found = [f"{place}.{key} is not in both" for key in contains.keys() ^ value.keys()]
+    for key in contains.keys() & value.keys():
+        found += mismatches(value[key], contains[key], f"{place}.{key}")
+    return found
+
+
+def test_the_result_is_what_the_documentation_promises(
+    run: Run, serve_docker: Serve, tmp_path: Path
+) -> None:
     documented = yaml.safe_load(docker_access.RETURN)
-    result = run(socket=str(engine.path), users=["nobody"])
-    assert set(documented) <= set(result)
-    for name, entry in documented.items():
-        value = result[name][0] if entry["type"] == "list" else result[name]
-        assert set(entry.get("contains", {})) == (set(value) if isinstance(value, dict) else set())
+    known: dict[str, Any] = {"type": "dict", "description": "", "contains": documented}
+    info = {"SecurityOptions": ["name=rootless", "name=userns"]}
+    for path in (serve_docker({"/info": info}).path, tmp_path / "none"):
+        result = run(socket=str(path), users=["nobody", "no-such-user"])
+        assert result["problems"]
+        ansible = {key: result.pop(key) for key in ("changed", "warnings", "invocation")}
+        assert ansible["changed"] is False
+        assert mismatches(result, known, "result") == []
+
+
+def test_every_value_of_the_documentation_has_a_type_and_a_sample() -> None:
+    def values(entries: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, entry in entries.items():
+            yield name, entry
+            yield from values(entry.get("contains", {}))
+
+    for name, entry in values(yaml.safe_load(docker_access.RETURN)):
+        assert entry["type"] in KINDS, name
+        assert entry["returned"] == "always", name
+        assert "contains" in entry or "sample" in entry, name
+
+
+# What is not wrong and yet worth knowing
+
+
+def notes(result: dict[str, Any]) -> list[str]:
+    assert result["ok"] or result["problems"], "a note is no problem"
+    return [note["code"] for note in result["notes"]]
 
 
 def test_podman_is_told_apart(run: Run, serve_docker: Serve) -> None:
     components = [{"Name": "Podman Engine"}, {"Name": "Conmon"}]
     answer = {"Components": components, "Version": "4.3.1", "ApiVersion": "1.41"}
-    engine = serve_docker({"/version": answer})
-    assert run(socket=str(engine.path))["daemon"]["engine"] == "podman"
+    result = run(socket=str(serve_docker({"/version": answer}).path))
+    assert result["daemon"]["engine"] == "podman"
+    assert notes(result) == ["daemon_is_podman"]
+    assert result["notes"][0]["message"] == "Podman 4.3.1 answers in the place of Docker."
+
+
+@pytest.mark.parametrize(
+    ("option", "key", "note"),
+    [
+        ("name=rootless", "rootless", "daemon_is_rootless"),
+        ("name=userns", "userns_remap", "daemon_remaps_users"),
+    ],
+)
+def test_an_engine_with_less_rights_is_told_apart(
+    run: Run, serve_docker: Serve, option: str, key: str, note: str
+) -> None:
+    options = ["name=seccomp,profile=default", option]
+    result = run(socket=str(serve_docker({"/info": {"SecurityOptions": options}}).path))
+    assert result["daemon"][key] is True
+    assert notes(result) == [note]
+
+
+@pytest.mark.parametrize("info", [None, {}, [], {"SecurityOptions": None}, {"SecurityOptions": 1}])
+def test_an_engine_that_tells_its_version_alone_will_do(
+    run: Run, serve_docker: Serve, info: object
+) -> None:
+    result = run(socket=str(serve_docker({"/info": info}).path))
+    assert result["daemon"]["reachable"] is True
+    assert not result["daemon"]["rootless"]
+
+
+def test_an_engine_that_hangs_after_its_version_hangs(run: Run, serve: Serve) -> None:
+    def handler(connection: socket.socket, target: str) -> None:
+        if target == "/version":
+            connection.sendall(http(VERSION))
+        else:
+            connection.recv(1)
+
+    started = time.monotonic()
+    result = run(socket=str(serve(handler).path))
+    assert time.monotonic() - started < 2
+    assert "daemon_timeout" in codes(result)
+    assert result["daemon"]["version"] == VERSION["Version"]
 
 
 def test_asks_the_engine_for_nothing_if_told_so(run: Run, engine: Any) -> None:
@@ -148,7 +241,55 @@ def test_asks_the_engine_for_nothing_if_told_so(run: Run, engine: Any) -> None:
 def test_no_socket(run: Run, tmp_path: Path) -> None:
     result = run(socket=str(tmp_path / "none.sock"))
     assert codes(result) == ["socket_missing"]
-    assert "systemctl enable --now docker.socket docker" in result["problems"][0]["hint"]
+    assert "systemctl enable docker.socket docker" in result["problems"][0]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/run/none/podman.sock", "systemctl restart podman.socket podman ("),
+        ("/run/user/1/podman/podman.sock", "systemctl --user --machine=daemon@ restart podman.soc"),
+        ("/run/user/1/docker.sock", "systemctl --user --machine=daemon@ restart docker ("),
+        ("/run/user/54321/docker.sock", "systemctl --user --machine=54321@ restart docker ("),
+    ],
+)
+def test_hints_name_the_units_of_the_engine(run: Run, path: str, command: str) -> None:
+    result = run(socket=path)
+    assert codes(result) == ["socket_missing"]
+    assert command in result["problems"][0]["hint"]
+
+
+def test_a_link_to_podmans_socket_stays(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    path.symlink_to(tmp_path / "podman.sock")
+    (problem,) = run(socket=str(path))["problems"]
+    assert problem["code"] == "socket_link_broken"
+    assert problem["hint"].startswith("Run: systemctl enable podman.socket podman; ")
+
+
+def test_commands_stand_as_a_shell_needs_them(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "it's; here"
+    path.mkdir()
+    (problem,) = run(socket=str(path))["problems"]
+    assert problem["hint"].startswith(f"Run: rmdir {shlex.quote(str(path))} && {{ systemctl ")
+    assert f"{path} is a directory" in problem["message"]
+
+
+def test_a_folder_the_session_may_not_enter(run: Run, engine: Any) -> None:
+    engine.path.parent.chmod(0o700)
+    with session(NOBODY, [DAEMON]):
+        result = run(socket=str(engine.path))
+    assert codes(result) == ["socket_folder_closed"]
+    assert result["problems"][0]["hint"].startswith(f"Run: chmod o+x {engine.path.parent} (")
+
+
+def test_a_socket_of_another_kind(run: Run, socket_folder: Path) -> None:
+    path = socket_folder / "datagram.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(path))
+        os.chown(path, 0, DAEMON)
+        path.chmod(0o660)
+        assert codes(run(socket=str(path))) == ["daemon_protocol"]
 
 
 @pytest.mark.parametrize(
@@ -373,6 +514,9 @@ def test_takes_docker_host_from_the_environment(
         ({"socket": "docker.sock"}, "no full path"),
         ({"min_api_version": "1"}, "'1' is no version of the API"),
         ({"min_api_version": "latest"}, "'latest' is no version of the API"),
+        ({"timeout": 0}, "the timeout 0.0 is no number of seconds"),
+        ({"timeout": "nan"}, "the timeout nan is no number of seconds"),
+        ({"timeout": "inf"}, "the timeout inf is no number of seconds"),
     ],
 )
 def test_refuses_options_that_make_no_sense(
@@ -408,20 +552,18 @@ def test_problems_come_in_the_order_to_mend_them(run: Run, engine: Any) -> None:
     ]
 
 
-def test_every_problem_is_documented() -> None:
-    text = str(yaml.safe_load(docker_access.RETURN)["problems"]["contains"]["code"])
-    assert {code for code in docker_access.PROBLEMS if f"V({code})" not in text} == set()
+@pytest.mark.parametrize("kind", ["problems", "notes"])
+def test_every_code_is_documented(kind: str) -> None:
+    text = str(yaml.safe_load(docker_access.RETURN)[kind]["contains"]["code"])
+    known = {"problems": docker_access.PROBLEMS, "notes": docker_access.NOTES}[kind]
+    assert set(re.findall(r"V\((\w+)\)", text)) == set(known)
 
 
-def test_every_message_and_hint_can_be_filled_in(run: Run, tmp_path: Path) -> None:
+def test_every_message_and_hint_can_be_filled_in(tmp_path: Path) -> None:
     report = docker_access.investigate(str(tmp_path / "x"), "daemon", [], 1.0, True)
-    fields = {*docker_access._fields(report), "folder", "min_api_version"}
-    for texts in docker_access.PROBLEMS.values():
+    fields = {*docker_access._fields(report), "min_api_version"}
+    for texts in (*docker_access.PROBLEMS.values(), *docker_access.NOTES.values()):
+        assert all(texts)
         for text in texts:
-            assert {
-                name for _text, name, *_rest in string.Formatter().parse(text) if name
-            } <= fields
-
-
-def test_no_problem_without_a_hint() -> None:
-    assert all(message and hint for message, hint in docker_access.PROBLEMS.values())
+            names = {name for _text, name, *_rest in string.Formatter().parse(text) if name}
+            assert names <= fields
