@@ -12,6 +12,7 @@ whatever else this machine does hits both sides. A line of JSON per figure is ad
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -41,6 +42,18 @@ PING = """
   tasks:
     - ansible.builtin.ping:
 """
+MODULE = """
+- hosts: hub
+  gather_facts: false
+  tasks:
+    - {module}
+      loop: "{{{{ range({turns}) }}}}"
+"""
+TURNS = 20
+BESIDE_DOCKER_ACCESS = {
+    "stat": "ansible.builtin.stat: {path: /var/run/docker.sock}",
+    "docker_host_info": "community.docker.docker_host_info:",
+}
 ANSWERS = """
 import time, urllib.request
 while True:
@@ -172,6 +185,21 @@ def unchanged_run(server: Server, pairs: int) -> tuple[list[float], list[float]]
     return [ours for ours, _ in measured], [beside for _, beside in measured]
 
 
+def module_run(
+    server: Server, module: str, beside: str, pairs: int
+) -> tuple[list[float], list[float]]:
+    """Run two modules some times in a task, without what a play takes that does nothing."""
+    paths = [server.folder / f"{name}.yml" for name in ("ours", "beside", "nothing")]
+    for path, task, turns in zip(paths, (module, beside, beside), (TURNS, TURNS, 0), strict=True):
+        path.write_text(MODULE.format(module=task, turns=turns))
+        server.play(path)
+    measured = []
+    for _ in range(pairs):
+        ours, other, nothing = (seconds(functools.partial(server.play, path)) for path in paths)
+        measured.append(((ours - nothing) / TURNS, (other - nothing) / TURNS))
+    return [each[0] for each in measured], [each[1] for each in measured]
+
+
 def spawn(server: Server, pairs: int) -> tuple[list[float], list[float]]:
     """Start a user's server through the hub, and the same base image by ``docker run``."""
     password = server.shell("cat /var/lib/ailab-hub/secrets/shared_user_password").decode().strip()
@@ -210,8 +238,8 @@ def report(
         "ratio": round(ratio, 2),
         "ours": ours,
         "beside": beside,
-        "ours_seconds": [round(each, 2) for each in times[0]],
-        "beside_seconds": [round(each, 2) for each in times[1]],
+        "ours_seconds": [round(each, 3) for each in times[0]],
+        "beside_seconds": [round(each, 3) for each in times[1]],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": run("git", "-C", hosts.CHECKOUT, "rev-parse", "--short", "HEAD").strip(),
         "suite": suite,
@@ -220,7 +248,7 @@ def report(
     with RESULTS.open("a") as results:
         results.write(json.dumps(line) + "\n")
     middle = [statistics.median(each) for each in times]
-    print(f"{figure}: {ratio:.2f}  ({ours} {middle[0]:.1f} s, {beside} {middle[1]:.1f} s)")
+    print(f"{figure}: {ratio:.2f}  ({ours} {middle[0]:.2f} s, {beside} {middle[1]:.2f} s)")
 
 
 def main() -> int:
@@ -246,6 +274,10 @@ def main() -> int:
             with step("runs with nothing to change", live=False):
                 times = unchanged_run(server, arguments.pairs)
             report("unchanged_run", suite, "site.yml", "a play with one ping", times)
+            for beside, task in BESIDE_DOCKER_ACCESS.items():
+                with step(f"docker_access beside {beside}", live=False):
+                    times = module_run(server, "ailab.hub.docker_access:", task, arguments.pairs)
+                report(f"docker_access_{beside}", suite, "docker_access", beside, times)
             with step("spawns", live=False):
                 times = spawn(server, arguments.pairs)
             report(

@@ -60,6 +60,9 @@ class Server:
         return answer[0]
 
 
+Servers = dict[str, Server]
+
+
 @dataclass(frozen=True)
 class Play:
     """What a run of ``ansible-playbook`` came to."""
@@ -109,40 +112,30 @@ def play(inventories: list[str]) -> Callable[..., Play]:
 
 
 @pytest.fixture(scope="session")
-def server(inventories: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    command = [
-        "ansible-inventory",
-        *(f"--inventory={inventory}" for inventory in inventories),
-        "--list",
-    ]
-    found = json.loads(
-        subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    )
-    name = found["hub"]["hosts"][0]
-    values = found["_meta"]["hostvars"][name]
-    address = values["ansible_host"]
-    control = tmp_path_factory.mktemp("ssh") / "control"
-    options = [
-        "-i",
-        values["ansible_ssh_private_key_file"],
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-    ]
-    options += [
-        "-o",
-        "LogLevel=ERROR",
-        "-o",
-        "ControlMaster=auto",
-        "-o",
-        f"ControlPath={control}",
-        "-o",
-        "ControlPersist=60",
-    ]
-    ssh = ("ssh", *options, f"{values['ansible_user']}@{address}")
-    yield Server(address, ssh)
-    subprocess.run([*ssh[:-1], "-O", "exit", ssh[-1]], capture_output=True, check=False)
+def servers(inventories: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """All servers of the inventory by name."""
+    command = ["ansible-inventory", *(f"--inventory={item}" for item in inventories), "--list"]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    found = json.loads(listed.stdout)
+    folder = tmp_path_factory.mktemp("ssh")
+    connected = {}
+    for name in found["hub"]["hosts"]:
+        values = found["_meta"]["hostvars"][name]
+        options = shlex.split(values["ansible_ssh_common_args"])
+        options += ["-o", "ControlMaster=auto", "-o", "ControlPersist=60"]
+        options += ["-o", f"ControlPath={folder}/{name}"]
+        key = values["ansible_ssh_private_key_file"]
+        login = f"{values['ansible_user']}@{values['ansible_host']}"
+        connected[name] = Server(values["ansible_host"], ("ssh", "-i", key, *options, login))
+    yield connected
+    for connection in connected.values():
+        subprocess.run([*connection.ssh, "-O", "exit"], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def server(servers: Servers) -> Server:
+    """The first server of the inventory."""
+    return next(iter(servers.values()))
 
 
 @pytest.fixture(scope="session")

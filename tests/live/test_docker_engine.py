@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import PROJECT, Play, Server
+from .conftest import PROJECT, Play, Server, Servers
 
 PLAYBOOK = "molecule/docker_engine/converge.yml"
 DOCKER = "https://download.docker.com/linux/debian"
@@ -40,24 +38,7 @@ MAKE_IMAGE = (
 )
 MANIFEST = "dpkg -l; find /etc /var/lib/apt /var/lib/dpkg -type f | sort | xargs sha256sum"
 
-Servers = dict[str, Server]
 Converge = Callable[..., Play]
-
-
-@pytest.fixture(scope="module")
-def servers(inventories: list[str]) -> Iterator[Servers]:
-    """All servers of the inventory by name."""
-    command = ["ansible-inventory", *(f"--inventory={item}" for item in inventories), "--list"]
-    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    found = json.loads(listed.stdout)
-    connected = {}
-    for name in found["hub"]["hosts"]:
-        values = found["_meta"]["hostvars"][name]
-        options = shlex.split(values["ansible_ssh_common_args"])
-        key = values["ansible_ssh_private_key_file"]
-        login = f"{values['ansible_user']}@{values['ansible_host']}"
-        connected[name] = Server(values["ansible_host"], ("ssh", "-i", key, *options, login))
-    yield connected
 
 
 @pytest.fixture

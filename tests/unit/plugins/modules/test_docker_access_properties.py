@@ -97,7 +97,7 @@ def split(data: bytes, sizes: list[int]) -> Iterator[bytes]:
         turn += 1
 
 
-def parse(data: bytes, sizes: list[int]) -> tuple[int, bytes] | str:
+def parse(data: bytes, sizes: list[int]) -> object:
     """Status and body of what arrives in pieces, or why it is none."""
     parser = ResponseParser(1000)
     try:
