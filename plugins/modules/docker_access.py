@@ -842,7 +842,8 @@ def look_at_daemon(path: str, timeout: float) -> Report:
     try:
         found.update(_version_of(DockerSocket(path, timeout, MAX_ANSWER).get_json("/version")))
         remaining = max(0.0, deadline - time.monotonic())
-        found.update(_kind_of(DockerSocket(path, remaining, MAX_ANSWER)))
+        engine = DockerSocket(path, remaining, MAX_ANSWER)
+        found.update(_podman_kind(engine) if found["engine"] == "podman" else _docker_kind(engine))
         found["reachable"] = True
     except DockerSocketError as exc:
         found.update(reachable=False, error=exc.reason, _detail=str(exc))
@@ -872,24 +873,39 @@ def _version_of(answer: t.Any) -> Report:
     }
 
 
-def _kind_of(engine: DockerSocket) -> Report:
-    """Whether an engine is rootless or maps users; nothing if it does not tell.
+def _docker_kind(engine: DockerSocket) -> Report:
+    """Whether Docker is rootless or maps users; nothing if it does not tell."""
+    options = _look_up(engine, "/info", "SecurityOptions")
+    if not isinstance(options, list):
+        return {}
+    # Options are such as name=seccomp,profile=default.
+    names = {str(option).split(",")[0] for option in options}
+    return {"rootless": "name=rootless" in names, "userns_remap": "name=userns" in names}
 
-    Raises DockerSocketError if it does not answer in time: an engine that hangs often still tells
+
+def _podman_kind(engine: DockerSocket) -> Report:
+    """Whether Podman is rootless, which it tells by its own API alone; nothing if it does not."""
+    rootless = _look_up(engine, "/v1.0.0/libpod/info", "host", "security", "rootless")
+    return {"rootless": rootless, "userns_remap": False} if isinstance(rootless, bool) else {}
+
+
+def _look_up(engine: DockerSocket, target: str, *keys: str) -> t.Any:
+    """A value of an answer; None if there is none, for instance since a filter lets no more pass.
+
+    Raises DockerSocketError if the engine does not answer in time: one that hangs often still tells
     its version.
     """
     try:
-        options = (engine.get_json("/info") or {})["SecurityOptions"] or []
+        value = engine.get_json(target)
+        for key in keys:
+            value = value[key]
     except DockerSocketError as exc:
         if exc.reason == TIMEOUT:
             raise
-        # A filter before the engine may let the version pass alone.
-        return {}
-    except (KeyError, TypeError):
-        return {}
-    # Options are such as name=seccomp,profile=default.
-    names = {str(option).split(",")[0] for option in options} if isinstance(options, list) else {}
-    return {"rootless": "name=rootless" in names, "userns_remap": "name=userns" in names}
+        return None
+    except (IndexError, KeyError, TypeError):
+        return None
+    return value
 
 
 def unknown_daemon() -> Report:

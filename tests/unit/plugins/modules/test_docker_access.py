@@ -181,12 +181,15 @@ def notes(result: dict[str, Any]) -> list[str]:
     return [note["code"] for note in result["notes"]]
 
 
-def test_podman_is_told_apart(run: Run, serve_docker: Serve) -> None:
+@pytest.mark.parametrize("rootless", [False, True])
+def test_podman_is_told_apart(run: Run, serve_docker: Serve, rootless: bool) -> None:
     components = [{"Name": "Podman Engine"}, {"Name": "Conmon"}]
     answer = {"Components": components, "Version": "4.3.1", "ApiVersion": "1.41"}
-    result = run(socket=str(serve_docker({"/version": answer}).path))
+    info = {"host": {"security": {"rootless": rootless}}}
+    result = run(socket=str(serve_docker({"/version": answer, "/v1.0.0/libpod/info": info}).path))
     assert result["daemon"]["engine"] == "podman"
-    assert notes(result) == ["daemon_is_podman"]
+    assert result["daemon"]["rootless"] is rootless
+    assert notes(result) == ["daemon_is_podman", *(["daemon_is_rootless"] if rootless else [])]
     assert result["notes"][0]["message"] == "Podman 4.3.1 answers in the place of Docker."
 
 
