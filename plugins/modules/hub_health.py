@@ -416,6 +416,7 @@ import glob
 import json
 import os
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -1074,13 +1075,13 @@ def without_docker(error: str) -> Facts:
 
 def look_at_hub(address: str, timeout: float) -> Facts:
     """The hub's answer at the proxy's address."""
-    found = unanswered(address, None)
+    found = unanswered_hub(address)
     begun = time.monotonic()
     try:
-        found["status"] = ask(address, "/hub/health", timeout)[0]
+        found["status"] = ask(connect(address, timeout), address, "/hub/health")[0]
         found["seconds"] = round(time.monotonic() - begun, 4)
         if found["status"] == 200:
-            status, body = ask(address, "/hub/api/", timeout)
+            status, body = ask(connect(address, timeout), address, "/hub/api/")
             with contextlib.suppress(ValueError, AttributeError):
                 found["version"] = json.loads(body).get("version") if status == 200 else None
     except (OSError, ValueError) as exc:
@@ -1088,74 +1089,64 @@ def look_at_hub(address: str, timeout: float) -> Facts:
     return found
 
 
-def reason(error: Exception) -> str:
-    """Why something failed, in the system's words."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def unanswered(address: str, error: str | None) -> Facts:
+def unanswered_hub(address: str) -> Facts:
     """The same before there is an answer."""
-    found: Facts = dict.fromkeys(("status", "seconds", "version"))
-    return {"url": f"http://{address}/hub/health", **found, "error": error}
-
-
-def ask(address: str, target: str, timeout: float, server_name: str = "") -> tuple[int, bytes]:
-    """Status and body of one answer. With a server name, over HTTPS. Raises OSError."""
-    import http.client
-
-    host, _colon, port = address.rpartition(":")
-    host = host.strip("[]")
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-    if server_name:
-        connection = http.client.HTTPSConnection(
-            host, int(port), timeout=timeout, context=any_certificate()
-        )
-    try:
-        headers = {"Host": server_name} if server_name else {}
-        connection.request("GET", target, headers={**headers, "Connection": "close"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_ANSWER)
-    except http.client.HTTPException as exc:
-        raise OSError(f"something that is not HTTP came ({type(exc).__name__})") from exc
-    finally:
-        connection.close()
-
-
-def any_certificate() -> t.Any:
-    """A TLS context that takes every certificate: what is shown is judged, not trusted."""
-    import ssl
-
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    found: Facts = dict.fromkeys(("status", "seconds", "version", "error"))
+    return {"url": f"http://{address}/hub/health", **found}
 
 
 def look_at_entrance(server_name: str, timeout: float) -> Facts:
     """What the HTTPS entrance shows and says."""
-    import socket
     import ssl
 
-    address = local_address(*ENTRANCE)
-    found: Facts = {
-        "address": address,
-        "server_name": server_name,
-        "status": None,
-        "error": None,
-        "certificate": None,
-    }
+    found = unanswered_entrance(server_name)
+    # What is shown is judged, not trusted.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     try:
-        with socket.create_connection(ENTRANCE, timeout) as plain, any_certificate().wrap_socket(
+        with connect(found["address"], timeout) as plain, context.wrap_socket(
             plain, server_hostname=server_name or None
         ) as encrypted:
-            shown = encrypted.getpeercert(True)
-        (found["certificate"],) = read_certificates(
-            "", "server", ssl.DER_cert_to_PEM_cert(shown), timeout
-        )
-        found["status"] = ask(address, "/hub/health", timeout, server_name or "localhost")[0]
+            shown = ssl.DER_cert_to_PEM_cert(encrypted.getpeercert(True) or b"")
+            (found["certificate"],) = read_certificates("", "server", shown, timeout)
+            host = server_name or found["address"]
+            found["status"] = ask(encrypted, host, "/hub/health")[0]
     except (OSError, ValueError) as exc:
         found["error"] = reason(exc)
     return found
+
+
+def unanswered_entrance(server_name: str) -> Facts:
+    """The same before there is an answer."""
+    found: Facts = dict.fromkeys(("status", "error", "certificate"))
+    return {"address": local_address(*ENTRANCE), "server_name": server_name, **found}
+
+
+def connect(address: str, timeout: float) -> socket.socket:
+    """A connection to HOST:PORT. Raises OSError."""
+    host, _colon, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), timeout)
+
+
+def ask(connection: socket.socket, host: str, target: str) -> tuple[int, bytes]:
+    """Status and body of one answer over a connection, which is closed. Raises OSError."""
+    # Costs a third of a module run that may not need it.
+    import http.client
+
+    with contextlib.closing(http.client.HTTPConnection(host)) as client:
+        client.sock = connection
+        try:
+            client.request("GET", target, headers={"Connection": "close"})
+            answer = client.getresponse()
+            return answer.status, answer.read(MAX_ANSWER)
+        except http.client.HTTPException as exc:
+            raise OSError(f"something that is not HTTP came ({type(exc).__name__})") from exc
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in the system's words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def look_at_certificates(timeout: float) -> list[Facts]:
@@ -1266,22 +1257,29 @@ def look_at_clock(timeout: float) -> bool | None:
 
 
 def investigate(
-    socket: str, timeout: float, server_name: str, controller_time: float | None
+    path: str, timeout: float, server_name: str, controller_time: float | None
 ) -> Facts:
-    """Look at everything; the facts that judge takes."""
+    """Look at everything; the facts that judge takes. path: of the engine's socket."""
     now = time.time()
+    late = f"no whole answer within {timeout:g} s"
     missing: list[tuple[str, str, str, str]] = []
 
-    def wait(look: Look, subject: str, otherwise: t.Any, deadline: float) -> t.Any:
+    def found(subject: str, look: Look | None, deadline: float, otherwise: t.Any = None) -> t.Any:
         try:
-            return look.found(deadline)
+            return look.found(deadline) if look else otherwise
         except Exception as exc:
             message = one_line(f"could not be looked at: {reason(exc)}")
             missing.append((subject, UNKNOWN, message, HANGS))
             return otherwise
 
+    def answer(look: Look | None, deadline: float, unanswered: Facts) -> Facts | None:
+        try:
+            return look.found(deadline) if look else None
+        except TimeoutError:
+            return {**unanswered, "error": late}
+
     deadline = time.monotonic() + timeout + MARGIN_SECONDS
-    docker = Look(look_at_docker, socket, timeout, now)
+    docker = Look(look_at_docker, path, timeout, now)
     healing = Look(look_at_healing, timeout)
     certificates = Look(look_at_certificates, timeout)
     clock = Look(look_at_clock, timeout)
@@ -1290,42 +1288,36 @@ def investigate(
     except DockerSocketError as exc:
         facts = without_docker(str(exc))
     except TimeoutError:
-        facts = without_docker(f"no whole answer from {socket} within {timeout:g} s")
+        facts = without_docker(f"{late} from {path}")
     except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-        facts = without_docker(f"an answer that is not Docker's came from {socket}")
+        facts = without_docker(f"an answer that is not Docker's came from {path}")
     facts["deployed"] = bool(facts["containers"]) or os.path.exists(CONFIGURATION)
-    facts["certificates"] = wait(certificates, "Certificate", [], deadline)
+    facts["certificates"] = found("Certificate", certificates, deadline, [])
+    facts["healing"] = found("Healing", healing if facts["deployed"] else None, deadline)
+    facts["clock"] = {
+        "synchronized": found("Clock", clock, deadline),
+        "offset": None if controller_time is None else round(now - controller_time, 3),
+    }
+    facts["memory"] = parse_memory(read_text(MEMINFO))
 
-    later = time.monotonic() + timeout + MARGIN_SECONDS
+    # What could not begin before something of the above was known.
+    deadline = time.monotonic() + timeout + MARGIN_SECONDS
     addresses = [
         each["address"]
         for each in facts["containers"]
         if each["role"] == "proxy" and each["address"] and each["status"] == "running"
     ]
-    hub = Look(look_at_hub, addresses[0], timeout) if addresses else None
     served = [each for each in facts["certificates"] if each["use"] == "server"]
     names = [name for each in served for name in each["names"] if not name.startswith("*")]
-    entrance = (
-        Look(look_at_entrance, server_name or (names or [""])[0], timeout) if served else None
-    )
+    server_name = server_name or (names or [""])[0]
     folders = ["/", STATE, facts["docker"]["data_root"] or data_root()]
-    disks = [Look(look_at_disk, path) for path in dict.fromkeys(folders)]
-
-    facts["healing"] = wait(healing, "Healing", None, deadline) if facts["deployed"] else None
-    facts["clock"] = {
-        "synchronized": wait(clock, "Clock", None, deadline),
-        "offset": None if controller_time is None else round(now - controller_time, 3),
-    }
-    facts["hub"] = None
-    if hub:
-        try:
-            facts["hub"] = hub.found(later)
-        except TimeoutError:
-            facts["hub"] = unanswered(addresses[0], f"no whole answer within {timeout:g} s")
-    facts["entrance"] = wait(entrance, "HTTPS", None, later) if entrance else None
-    looked = [wait(disk, "Disk", None, later) for disk in disks]
+    hub = Look(look_at_hub, addresses[0], timeout) if addresses else None
+    entrance = Look(look_at_entrance, server_name, timeout) if served else None
+    disks = [Look(look_at_disk, folder) for folder in dict.fromkeys(folders)]
+    facts["hub"] = answer(hub, deadline, unanswered_hub((addresses or [""])[0]))
+    facts["entrance"] = answer(entrance, deadline, unanswered_entrance(server_name))
+    looked = [found("Disk", disk, deadline) for disk in disks]
     facts["disks"] = merge_disks([disk for disk in looked if disk])
-    facts["memory"] = parse_memory(read_text(MEMINFO))
     facts["_missing"] = missing
     return facts
 
