@@ -527,6 +527,11 @@ def named(names: t.Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def times(number: int) -> str:
+    """How often something was."""
+    return "once" if number == 1 else f"{number} times"
+
+
 def one_line(text: str, longest: int = 300) -> str:
     """A text of others, fit for a table."""
     text = " ".join(text.split())
@@ -584,21 +589,21 @@ def judge_container(container: Facts, now: float) -> tuple[str, ...]:
     if status == "restarting":
         message = (
             f"ends again and again, with exit status {container['exit_status']}; Docker has "
-            f"restarted it {container['restarts']} times"
+            f"restarted it {times(container['restarts'])}"
         )
         return BROKEN, message, f"Look with: {logs}"
     if status == "paused":
         return BROKEN, f"paused, started {ago} ago", f"Run: docker unpause {name}"
     if status != "running":
-        reason = ", for lack of memory" if container["out_of_memory"] else ""
-        message = f"{status}, ended {ago} ago with exit status {container['exit_status']}{reason}"
+        why = ", for lack of memory" if container["out_of_memory"] else ""
+        message = f"{status}, ended {ago} ago with exit status {container['exit_status']}{why}"
         if container["since"] is None:
             message = f"{status}, never started"
         return BROKEN, message, f"Run: docker start {name} (and, if it ends again: {logs})"
     health = container["health"]
     message = f"running for {ago}, {health or 'health not looked at by Docker'}"
     if container["restarts"]:
-        message += f", restarted by Docker {container['restarts']} times"
+        message += f", restarted by Docker {times(container['restarts'])}"
     if health == "unhealthy":
         said = one_line(container["health_output"])
         message += f": {said}" if said else ""
@@ -712,7 +717,7 @@ def judge_healing(healing: Facts | None, now: float) -> Checks:
     else:
         latest = healing["restarts"][-1]
         since = now - latest["time"]
-        message += f", restarted {len(healing['restarts'])} times in the last 24 h"
+        message += f", restarted something {times(len(healing['restarts']))} in the last 24 h"
         message += f", last {latest['container']} {duration(since)} ago"
         message += f": {one_line(latest['reason'])}" if latest["reason"] else ""
         odd = since < 3600 or len(healing["restarts"]) >= HEALING_OFTEN

@@ -209,8 +209,12 @@ RESTART = {"container": "jupyterhub", "time": NOW - 600, "reason": "timed out"}
         ({"last_look": 4000.0}, "warning", "looked 66 min ago"),
         ({"last_look": None}, "ok", "has not looked yet"),
         ({"restarts": [RESTART]}, "warning", "last jupyterhub 10 min ago: timed out"),
-        ({"restarts": [{**RESTART, "time": NOW - 7300}]}, "ok", "restarted 1 times"),
-        ({"restarts": [{**RESTART, "time": NOW - 7300}] * 3}, "warning", "restarted 3 times"),
+        ({"restarts": [{**RESTART, "time": NOW - 7300}]}, "ok", "restarted something once in"),
+        (
+            {"restarts": [{**RESTART, "time": NOW - 7300}] * 3},
+            "warning",
+            "restarted something 3 times in",
+        ),
     ],
 )
 def test_the_timer(other: Facts, state: str, said: str) -> None:
