@@ -605,8 +605,7 @@ def _say(
     message, hint = texts[code]
     # What is put into a command may hold what a shell understands in its own way.
     quoted = {
-        key: shlex.quote(str(fields[key])) if key in _NAMES and key in fields else value
-        for key, value in fields.items()
+        key: shlex.quote(str(value)) if key in _NAMES else value for key, value in fields.items()
     }
     return {"code": code, "message": message.format(**fields), "hint": hint.format(**quoted)}
 
@@ -879,7 +878,7 @@ def _docker_kind(engine: DockerSocket) -> Report:
     if not isinstance(options, list):
         return {}
     # Options are such as name=seccomp,profile=default.
-    names = {str(option).split(",")[0] for option in options}
+    names = {str(option).partition(",")[0] for option in options}
     return {"rootless": "name=rootless" in names, "userns_remap": "name=userns" in names}
 
 
