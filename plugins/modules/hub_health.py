@@ -34,12 +34,6 @@ options:
     description: Seconds each part may take.
     type: float
     default: 5.0
-  server_name:
-    description:
-      - Name that browsers use for the hub, asked for at the HTTPS entrance. Without it the first
-        name in the entrance's certificate is taken.
-    type: str
-    default: ""
   controller_time:
     description:
       - Seconds since 1970 by the controller's clock, to compare the server's clock with. Without it
@@ -262,12 +256,40 @@ hub:
       sample: Connection refused
 entrance:
   description:
-    - The HTTPS entrance at port 443. V(null) if there are no files of one.
-    - It has C(address), C(server_name), C(status), C(error), and C(certificate) as in
-      RV(certificates), or V(null) if there was none.
+    - The HTTPS entrance, as the site C(ailab-hub) of nginx has it. V(null) if there is none.
   type: dict
   returned: always
-  sample: null
+  contains:
+    address:
+      description: Where it listens.
+      type: str
+      returned: always
+      sample: 127.0.0.1:443
+    server_name:
+      description: Name it was asked for. Empty if it has none.
+      type: str
+      returned: always
+      sample: hub.example.org
+    path:
+      description: File of its certificate.
+      type: str
+      returned: always
+      sample: /var/lib/ailab-hub/https/certificate.pem
+    status:
+      description: HTTP status of the hub's answer there. V(null) if there was none.
+      type: int
+      returned: always
+      sample: 200
+    error:
+      description: Why there was no answer. V(null) if there was one.
+      type: str
+      returned: always
+      sample: Connection refused
+    certificate:
+      description: The certificate it shows, as in RV(certificates). V(null) if there was none.
+      type: dict
+      returned: always
+      sample: null
 healing:
   description: The timer that restarts a hub or proxy that hangs. V(null) if nothing was deployed.
   type: dict
@@ -447,20 +469,18 @@ HEALING = "ailab-hub-heal"
 
 # Where certificates are, and what each is used as. In Docker's folders *.crt are authorities and
 # *.cert are shown to the registry.
-HTTPS_FILES = "/etc/ailab-hub/https"
 CERTIFICATES: tuple[tuple[str, str], ...] = (
     ("/etc/docker/certs.d/*/*.crt", "authority"),
     ("/etc/docker/certs.d/*/*.cert", "client"),
-    (HTTPS_FILES + "/*", "server"),
-    (HTTPS_FILES + "/*/*", "server"),
 )
+# The entrance and its certificate are where nginx says.
+SITES = "/etc/nginx/sites-enabled/*ailab-hub"
 CERTIFICATE = re.compile(
     r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL
 )
 # A file with more is a whole store of authorities, and no administrator mends one by one.
 MAX_CERTIFICATES = 20
 MAX_FILE = 1024 * 1024
-ENTRANCE = ("127.0.0.1", 443)
 MAX_ANSWER = 64 * 1024
 
 DAY = 24 * 3600.0
@@ -675,10 +695,11 @@ def judge_entrance(facts: Facts, now: float) -> Checks:
         return
     state, message = judge_certificate(shown, now)
     hint = certificate_hint(shown) if state in (BROKEN, WARNING) else ""
-    files = {each["fingerprint"] for each in facts["certificates"] if each["use"] == "server"}
-    if state == OK and shown["fingerprint"] not in files:
-        state, hint = WARNING, "Run: systemctl reload nginx"
-        message += f", which is in no file of {HTTPS_FILES}"
+    inside = {each["fingerprint"] for each in facts["certificates"] if each["use"] == "server"}
+    if shown["fingerprint"] not in inside:
+        state = max(state, WARNING, key=(OK, WARNING, UNKNOWN, BROKEN).index)
+        message += f", which is not the one in {entrance['path']}"
+        hint = "Run: systemctl reload nginx"
     if entrance["status"] != 200:
         answer = entrance["error"] or f"HTTP status {entrance['status']}"
         state, message, hint = BROKEN, f"{message}; /hub/health: {answer}", look
@@ -955,6 +976,26 @@ def parse_restarts(text: str) -> list[Facts]:
     return restarts
 
 
+def parse_site(text: str) -> Facts | None:
+    """The entrance before it is asked, from a site of nginx; None for one without HTTPS."""
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    for block in text.split("server {"):
+        listen = re.search(r"^\s*listen\s+(\S+):(\d+)\s(?:[^;]*\s)?ssl\b[^;]*;", block, re.M)
+        path = re.search(r"^\s*ssl_certificate\s+([^;]+);", block, re.M)
+        if listen and path:
+            names = re.findall(r"^\s*server_name\s+([^;]+);", block, re.M)
+            plain = [name for name in " ".join(names).split() if not name.startswith(("*", "_"))]
+            return {
+                "address": local_address(listen[1].strip("[]"), int(listen[2])),
+                "server_name": (plain or [""])[0],
+                "path": path[1].strip(),
+                "status": None,
+                "error": None,
+                "certificate": None,
+            }
+    return None
+
+
 def parse_memory(text: str) -> Facts | None:
     """Memory from the text of /proc/meminfo."""
     values = dict(re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE))
@@ -1100,32 +1141,26 @@ def unanswered_hub(address: str) -> Facts:
     return {"url": f"http://{address}/hub/health", **found}
 
 
-def look_at_entrance(server_name: str, timeout: float) -> Facts:
+def look_at_entrance(unasked: Facts, timeout: float) -> Facts:
     """What the HTTPS entrance shows and says."""
     import ssl
 
-    found = unanswered_entrance(server_name)
+    found = dict(unasked)
+    host = found["server_name"] or found["address"]
     # What is shown is judged, not trusted.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with connect(found["address"], timeout) as plain, context.wrap_socket(
-            plain, server_hostname=server_name or None
+            plain, server_hostname=found["server_name"].strip("[]") or None
         ) as encrypted:
             shown = ssl.DER_cert_to_PEM_cert(encrypted.getpeercert(True) or b"")
             (found["certificate"],) = read_certificates("", "server", shown, timeout)
-            host = server_name or found["address"]
             found["status"] = ask(encrypted, host, "/hub/health")[0]
     except (OSError, ValueError) as exc:
         found["error"] = reason(exc)
     return found
-
-
-def unanswered_entrance(server_name: str) -> Facts:
-    """The same before there is an answer."""
-    found: Facts = dict.fromkeys(("status", "error", "certificate"))
-    return {"address": local_address(*ENTRANCE), "server_name": server_name, **found}
 
 
 def connect(address: str, timeout: float) -> socket.socket:
@@ -1154,16 +1189,12 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def look_at_certificates(timeout: float) -> list[Facts]:
-    """All certificates in the known places."""
+def look_at_certificates(served: list[str], timeout: float) -> list[Facts]:
+    """All certificates in the known places, and those of entrances."""
+    files = [(path, use) for pattern, use in CERTIFICATES for path in sorted(glob.glob(pattern))]
     found = []
-    for pattern, use in CERTIFICATES:
-        for path in sorted(glob.glob(pattern)):
-            if os.path.isfile(path):
-                text = read_text(path)
-                # Keys are beside the certificates of an entrance.
-                if use != "server" or CERTIFICATE.search(text):
-                    found += read_certificates(path, use, text, timeout)
+    for path, use in [*files, *((path, "server") for path in served)]:
+        found += read_certificates(path, use, read_text(path), timeout)
     return found
 
 
@@ -1261,9 +1292,7 @@ def look_at_clock(timeout: float) -> bool | None:
     return None
 
 
-def investigate(
-    path: str, timeout: float, server_name: str, controller_time: float | None
-) -> Facts:
+def investigate(path: str, timeout: float, controller_time: float | None) -> Facts:
     """Look at everything; the facts that judge takes. path: of the engine's socket."""
     now = time.time()
     late = f"no whole answer within {timeout:g} s"
@@ -1286,7 +1315,11 @@ def investigate(
     deadline = time.monotonic() + timeout + MARGIN_SECONDS
     docker = Look(look_at_docker, path, timeout, now)
     healing = Look(look_at_healing, timeout)
-    certificates = Look(look_at_certificates, timeout)
+    sites = [parse_site(read_text(site)) for site in sorted(glob.glob(SITES))]
+    site = next((each for each in sites if each), None)
+    served = [site["path"]] if site else []
+    certificates = Look(look_at_certificates, served, timeout)
+    entrance = Look(look_at_entrance, site, timeout) if site else None
     clock = Look(look_at_clock, timeout)
     try:
         facts: Facts = docker.found(deadline)
@@ -1303,6 +1336,7 @@ def investigate(
         "synchronized": found("Clock", clock, deadline),
         "offset": None if controller_time is None else round(now - controller_time, 3),
     }
+    facts["entrance"] = answer(entrance, deadline, site or {})
     facts["memory"] = parse_memory(read_text(MEMINFO))
 
     # What could not begin before something of the above was known.
@@ -1312,15 +1346,10 @@ def investigate(
         for each in facts["containers"]
         if each["role"] == "proxy" and each["address"] and each["status"] == "running"
     ]
-    served = [each for each in facts["certificates"] if each["use"] == "server"]
-    names = [name for each in served for name in each["names"] if not name.startswith("*")]
-    server_name = server_name or (names or [""])[0]
     folders = ["/", STATE, facts["docker"]["data_root"] or data_root()]
     hub = Look(look_at_hub, addresses[0], timeout) if addresses else None
-    entrance = Look(look_at_entrance, server_name, timeout) if served else None
     disks = [Look(look_at_disk, folder) for folder in dict.fromkeys(folders)]
     facts["hub"] = answer(hub, deadline, unanswered_hub((addresses or [""])[0]))
-    facts["entrance"] = answer(entrance, deadline, unanswered_entrance(server_name))
     looked = [found("Disk", disk, deadline) for disk in disks]
     facts["disks"] = merge_disks([disk for disk in looked if disk])
     facts["_missing"] = missing
@@ -1333,15 +1362,12 @@ def main() -> None:
         argument_spec={
             "socket": {"type": "path", "default": DEFAULT_SOCKET},
             "timeout": {"type": "float", "default": 5.0},
-            "server_name": {"type": "str", "default": ""},
             "controller_time": {"type": "float"},
         },
         supports_check_mode=True,
     )
     params = module.params
-    facts = investigate(
-        params["socket"], params["timeout"], params["server_name"], params["controller_time"]
-    )
+    facts = investigate(params["socket"], params["timeout"], params["controller_time"])
     checks = judge(facts, time.time())
     del facts["_missing"]
     ok = all(each["state"] != BROKEN for each in checks)

@@ -34,6 +34,7 @@ Facts = dict[str, Any]
 NOW = 1_800_000_000.0
 DAY = 24 * 3600
 GIB = 1024**3
+SITES_BELOW = "etc/nginx/sites-enabled/zz-ailab-hub"
 LIST = "/containers/json?all=1&filters=" + quote(json.dumps({"label": ["ailab.hub"]}))
 
 
@@ -264,16 +265,17 @@ def test_of_a_chain_the_first_certificate_decides() -> None:
     [
         ({}, {}, "ok", "shows CN=r, 100 days left"),
         ({"not_after": NOW - DAY}, {}, "broken", "expired"),
-        ({"fingerprint": "BB"}, {}, "warning", "which is in no file of /etc/ailab-hub/https"),
+        ({"fingerprint": "BB"}, {}, "warning", "which is not the one in /https.pem"),
+        ({"fingerprint": "BB", "not_after": NOW - DAY}, {}, "broken", "not the one in /https.pem"),
         ({}, {"status": 502}, "broken", "/hub/health: HTTP status 502"),
         ({}, {"status": None, "error": "timed out"}, "broken", "/hub/health: timed out"),
         (None, {"status": None, "error": "Connection refused"}, "broken", "Connection refused"),
     ],
 )
 def test_the_entrance(shown: Facts | None, other: Facts, state: str, said: str) -> None:
-    entrance = {"address": "127.0.0.1:443", "server_name": "hub", "status": 200, "error": None}
+    entrance = {"address": "127.0.0.1:443", "path": "/https.pem", "status": 200, "error": None}
     facts = {
-        "certificates": [certificate(use="server", path="/etc/ailab-hub/https/hub.crt")],
+        "certificates": [certificate(use="server", path="/https.pem")],
         "entrance": {
             **entrance,
             "certificate": shown if shown is None else certificate(use="server", **shown),
@@ -469,6 +471,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for pattern, use in hub_health.CERTIFICATES
     )
     monkeypatch.setattr(hub_health, "CERTIFICATES", places)
+    monkeypatch.setattr(
+        hub_health, "SITES", f"{tmp_path}/{Path(hub_health.SITES).relative_to('/')}"
+    )
     return tmp_path
 
 
@@ -740,19 +745,57 @@ def test_a_program_that_hangs_is_left(
     assert (states(result)["Certificate"], states(result)["Healing"]) == ("broken", "unknown")
 
 
+SITE = """\
+# listen 192.0.2.1:443 ssl;
+map $http_upgrade $connection {{
+    default upgrade;
+}}
+
+server {{
+    listen 127.0.0.1:80;
+    server_name hub.example.org;
+    return 301 https://hub.example.org$request_uri;
+}}
+
+server {{
+    listen {address}:{port} ssl;
+    listen [::]:443 ssl;
+    server_name *.hub.example.org hub.example.org;
+    ssl_certificate {path};
+    ssl_certificate_key {path};
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [("0.0.0.0", "127.0.0.1:443"), ("[::]", "[::1]:443"), ("192.0.2.10", "192.0.2.10:443")],
+)
+def test_the_entrance_is_where_nginx_says(address: str, reached: str) -> None:
+    found = hub_health.parse_site(SITE.format(address=address, port=443, path="/a b/c.pem"))
+    assert found and found["address"] == reached
+    assert (found["server_name"], found["path"]) == ("hub.example.org", "/a b/c.pem")
+
+
+def test_a_site_without_https_is_no_entrance() -> None:
+    assert hub_health.parse_site(SITE.partition("server {{\n    listen {address}")[0]) is None
+
+
 @pytest.fixture
-def entrance(
-    host: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., contextlib.AbstractContextManager[int]]:
-    """A function that starts an HTTPS entrance with a certificate."""
+def entrance(host: Path) -> Callable[..., contextlib.AbstractContextManager[int]]:
+    """A function that starts an HTTPS entrance with a certificate, by the site of nginx that says so."""
 
     @contextlib.contextmanager
-    def start(pem: bytes, key: bytes) -> Iterator[int]:
+    def start(pem: bytes, key: bytes, *, in_file: bytes = b"") -> Iterator[int]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(write(host / "served.pem", pem + key))
         with serving(context) as port:
-            monkeypatch.setattr(hub_health, "ENTRANCE", ("127.0.0.1", port))
+            point_at(port, in_file or pem + key)
             yield port
+
+    def point_at(port: int, content: bytes) -> None:
+        path = write(host / "certificate.pem", content)
+        write(host / SITES_BELOW, SITE.format(address="127.0.0.1", port=port, path=path))
 
     return start
 
@@ -760,46 +803,49 @@ def entrance(
 def test_the_entrance_shows_its_certificate(
     run: Run, host: Path, entrance: Callable[..., contextlib.AbstractContextManager[int]]
 ) -> None:
-    pem, key = make_certificate()
-    write(host / "etc/ailab-hub/https/hub.pem", pem)
-    write(host / "etc/ailab-hub/https/key.pem", key)
-    with entrance(pem, key) as port:
+    with entrance(*make_certificate()) as port:
         result = run(timeout=10)
-    found = result["entrance"]
+    found, (in_file,) = result["entrance"], result["certificates"]
     assert (found["address"], found["status"], found["error"]) == (f"127.0.0.1:{port}", 200, None)
-    assert found["server_name"] == "hub.example.org"
-    assert found["certificate"]["fingerprint"] == result["certificates"][0]["fingerprint"]
-    assert (states(result)["HTTPS"], len(result["certificates"])) == ("ok", 1)
+    assert found["certificate"]["fingerprint"] == in_file["fingerprint"]
+    assert (states(result)["HTTPS"], in_file["path"]) == ("ok", str(host / "certificate.pem"))
 
 
 def test_an_entrance_that_shows_another_certificate(
-    run: Run, host: Path, entrance: Callable[..., contextlib.AbstractContextManager[int]]
+    run: Run, entrance: Callable[..., contextlib.AbstractContextManager[int]]
 ) -> None:
-    write(host / "etc/ailab-hub/https/hub.pem", make_certificate()[0])
-    with entrance(*make_certificate()):
+    with entrance(*make_certificate(), in_file=make_certificate()[0]):
         result = run(timeout=10)
     assert states(result)["HTTPS"] == "warning"
 
 
 def test_an_entrance_that_is_not_there(
-    run: Run, host: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, entrance: Callable[..., contextlib.AbstractContextManager[int]]
 ) -> None:
-    with serving() as port:
+    with entrance(*make_certificate()):
         pass
-    monkeypatch.setattr(hub_health, "ENTRANCE", ("127.0.0.1", port))
-    write(host / "etc/ailab-hub/https/hub.pem", make_certificate()[0])
     result = run(timeout=10)
     assert (states(result)["HTTPS"], result["entrance"]["certificate"]) == ("broken", None)
+    assert result["entrance"]["error"] == "Connection refused"
 
 
-def test_an_entrance_without_encryption(
-    run: Run, host: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(host / "etc/ailab-hub/https/hub.pem", make_certificate()[0])
+def test_an_entrance_without_encryption(run: Run, host: Path) -> None:
+    path = write(host / "certificate.pem", make_certificate()[0])
     with serving() as port:
-        monkeypatch.setattr(hub_health, "ENTRANCE", ("127.0.0.1", port))
+        write(host / SITES_BELOW, SITE.format(address="127.0.0.1", port=port, path=path))
         result = run(timeout=10)
     assert states(result)["HTTPS"] == "broken"
+
+
+def test_an_entrance_that_hangs(run: Run, host: Path) -> None:
+    path = write(host / "certificate.pem", make_certificate()[0])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        write(host / SITES_BELOW, SITE.format(address="127.0.0.1", port=port, path=path))
+        begun = time.monotonic()
+        result = run()
+        assert time.monotonic() - begun < 4
+    assert (states(result)["HTTPS"], bool(result["entrance"]["error"])) == ("broken", True)
 
 
 # Disks and clock
@@ -827,7 +873,7 @@ def test_the_engine_that_is_down_had_its_data_elsewhere(
 
 def test_a_clock_that_is_off(run: Run) -> None:
     result = run(controller_time=time.time() + 3600)
-    assert -3605 < result["clock"]["offset"] <= -3600
+    assert -3601 < result["clock"]["offset"] < -3590
     assert states(result)["Clock"] == "warning"
 
 
@@ -845,9 +891,7 @@ def test_the_result_is_what_the_documentation_promises(
     entrance: Callable[..., contextlib.AbstractContextManager[int]],
 ) -> None:
     documented = yaml.safe_load(hub_health.RETURN)
-    pem, key = make_certificate()
-    write(host / "etc/ailab-hub/https/hub.pem", pem)
-    with serving() as port, entrance(pem, key):
+    with serving() as port, entrance(*make_certificate()):
         result = run(socket=str(deployed(port).path), timeout=10)
     assert set(documented) == set(result) - {"changed", "invocation", "warnings"}
     for name, entry in documented.items():
