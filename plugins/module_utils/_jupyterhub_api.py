@@ -108,7 +108,7 @@ def open_hub(module: t.Any) -> JupyterHub:
     Raises JupyterHubError.
     """
     options = module.params
-    token = options["token"]
+    token = options["token"] or ""
     source = "the option token"
     if options["token_file"]:
         source = options["token_file"]
@@ -119,7 +119,7 @@ def open_hub(module: t.Any) -> JupyterHub:
     # Whatever the hub or a proxy repeats of a request, the token is not shown.
     module.no_log_values.add(token)
     hub = JupyterHub(
-        options["url"],
+        options["url"] or "",
         token,
         token_source=source,
         ca_path=options["ca_path"],
@@ -307,7 +307,7 @@ class JupyterHub:
         )
 
     def _ask_version(self) -> str:
-        answer = self.send("GET", "", with_token=False)
+        answer = self.send("GET", "", token="")
         location = answer.headers.get("location", "")
         if answer.status in REDIRECTS and location:
             raise JupyterHubError(
@@ -373,7 +373,9 @@ class JupyterHub:
         path: below the API, such as C(users/alice), with quoted names.
         Raises JupyterHubError where there is no answer or the hub refuses.
         """
-        answer = self.send(method, path, body, query, accept=accept)
+        return self._decoded(method, path, self.send(method, path, body, query, accept=accept))
+
+    def _decoded(self, method: str, path: str, answer: Answer) -> Json:
         if answer.status >= 300:
             raise self._refusal(method, path, answer)
         if not answer.body.strip():
@@ -391,6 +393,14 @@ class JupyterHub:
             if exc.status == 404:
                 return None
             raise
+
+    def identify(self, token: str) -> str | None:
+        """The hub's name of another token, None if it does not know it. Raises JupyterHubError."""
+        answer = self.send("GET", "user", token=token)
+        if answer.status in (401, 403):
+            return None
+        found = self._decoded("GET", "user", answer)
+        return t.cast(t.Optional[str], found.get("token_id"))
 
     def items(self, path: str, **query: t.Any) -> t.Iterator[Model]:
         """All entries of a list, page by page. Raises JupyterHubError."""
@@ -431,16 +441,20 @@ class JupyterHub:
         query: t.Mapping[str, t.Any] | None = None,
         *,
         accept: str = "application/json",
-        with_token: bool = True,
+        token: str | None = None,
     ) -> Answer:
-        """Send a request and return whatever is answered. Raises JupyterHubError for no answer."""
+        """Send a request and return whatever is answered. Raises JupyterHubError for no answer.
+
+        token: another one than the hub's own; empty for none.
+        """
         url = f"{self.api}/{path}"
         if query:
             url += "?" + urlencode(query)
         headers = {"Accept": accept}
         data = None
-        if with_token:
-            headers["Authorization"] = f"token {self._token}"
+        token = self._token if token is None else token
+        if token:
+            headers["Authorization"] = f"token {token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode("utf-8")

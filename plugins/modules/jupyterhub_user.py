@@ -339,7 +339,7 @@ class Users:
         Raises JupyterHubError and ValueError; what was done before is in result then.
         """
         options = self.options
-        wanted = parse_users(options["users"], options["admin"])
+        wanted = parse_users(options["users"] or [], options["admin"])
         self.hub.require(needed_scopes(options))
         found = {user["name"]: user for user in self.hub.items("users")}
         if options["state"] == "absent":
