@@ -51,7 +51,7 @@ options:
     type: float
     default: 30.0
 requirements:
-  - JupyterHub 5.0 or newer. Tested with 5.2.1 and 5.5.4.
+  - JupyterHub 5.0 or newer. Tested with 5.2.1, 5.5.4 and 6.1.1.
 notes:
   - It needs no Python library on the managed host but the standard one.
   - The modules ask the hub from the managed host. Where the hub is to be asked from the computer
