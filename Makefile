@@ -42,8 +42,8 @@ unit: .venv/ready ## Tests of the plugins and the package ailab_hub
 	@$(BIN)/python -c 'from tests.testbed.system import require; require("ssh-keygen")'
 	@pytest --quiet --numprocesses 2 tests/unit
 
-live: .venv/ready ## Tests of the proxy and the tests' own client with a real hub on this machine
-	@pytest --quiet --numprocesses 2 --dist loadfile tests/live/test_jupyterhub_client.py tests/live/test_route_keeping_proxy.py
+live: .venv/ready ## Tests with a real hub on this machine: the proxy, the modules for people, the tests' own client
+	@pytest --quiet --numprocesses 2 --dist loadfile tests/live/test_people.py tests/live/test_jupyterhub_client.py tests/live/test_route_keeping_proxy.py
 
 molecule: .venv/ready ## Scenarios on throw-away servers, two side by side
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(SCENARIOS:%=molecule-%)

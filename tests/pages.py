@@ -22,6 +22,8 @@ EXAMPLES = PROJECT / "examples"
 SHOWN = frozenset({"dockerfile", "json", "mermaid", "python", "text"})
 # The one file of an inventory, besides the variables, that pages show.
 HOSTS_FILE = "inventory/hosts.yml"
+# What stands behind "yaml" for a playbook of the reader's own.
+_PLAYBOOK = re.compile(r"yaml (?P<file>[\w-]+\.yml)")
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)```[ ]*$",
@@ -35,11 +37,12 @@ class Block:
     """A block between two fences, and what its first line says of it.
 
     Attributes:
-        kind: ``commands``, ``variables`` (of the group hub), ``hosts`` (a whole file), ``shown``,
-            or ``unknown``, which the tests refuse.
+        kind: ``commands``, ``variables`` (of the group hub), ``hosts`` and ``playbook`` (whole
+            files), ``shown``, or ``unknown``, which the tests refuse.
         on_server: whether commands are typed on the server, not on the controller.
         not_run: why a test cannot run the commands; empty if it does.
         is_set: whether the commands that follow on the page are run with these variables.
+        file: name of the file a block is; empty if it is none.
     """
 
     page: Path
@@ -50,6 +53,7 @@ class Block:
     on_server: bool = False
     not_run: str = ""
     is_set: bool = False
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(PROJECT)}:{self.line}"
@@ -80,5 +84,7 @@ def _block(page: Path, line: int, info: str, text: str) -> Block:
     if info in ("yaml", "yaml set"):
         return Block(page, line, info, text, "variables", is_set=info.endswith("set"))
     if info == f"yaml {HOSTS_FILE}":
-        return Block(page, line, info, text, "hosts")
+        return Block(page, line, info, text, "hosts", file=HOSTS_FILE)
+    if playbook := _PLAYBOOK.fullmatch(info):
+        return Block(page, line, info, text, "playbook", file=playbook["file"])
     return Block(page, line, info, text, "shown" if info in SHOWN else "unknown")

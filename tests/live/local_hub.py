@@ -72,13 +72,16 @@ class LocalHub:
     Args:
         folder: for configuration, database and logs.
         config: traits by class, ``{Class: {trait: value}}``; values are plain data.
+        code: lines of Python that end the configuration.
 
     Attributes:
         url: where users find it.
         api_url: the API of the proxy.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, Mapping[str, Any]], code: str = ""
+    ) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{(port := free_port())}/"
         self.api_url = f"http://127.0.0.1:{free_port()}"
@@ -113,7 +116,7 @@ class LocalHub:
             for trait, value in traits.items()
         ]
         self.config_file = folder / "jupyterhub_config.py"
-        self.config_file.write_text("\n".join(lines) + "\n")
+        self.config_file.write_text("\n".join([*lines, code]) + "\n")
 
     def __enter__(self) -> LocalHub:
         try:

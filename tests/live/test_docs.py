@@ -71,8 +71,8 @@ class Desk:
     def follow(self, block: Block) -> None:
         """Do what a block of a page asks for; AssertionError with all it said where it fails."""
         text = block.text.replace(ADDRESS, self.server.address)
-        if block.kind == "hosts":
-            (self.checkout / HOSTS_FILE).write_text(text)
+        if block.file:
+            (self.checkout / block.file).write_text(text)
         elif block.is_set:
             self.variables.update(yaml.safe_load(text))
             self._write_variables()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -235,7 +236,7 @@ def test_no_secret_can_be_read_by_others(server: Server, url: str) -> None:
     shown = server.run(
         "ps axww; docker inspect jupyterhub jupyterhub-proxy; docker logs jupyterhub 2>&1; docker logs jupyterhub-proxy 2>&1; journalctl --no-pager"
     )
-    assert len(secrets) == 4 and not [
+    assert len(secrets) == 5 and not [
         number for number, secret in enumerate(secrets) if secret in shown
     ]
 
@@ -246,7 +247,13 @@ def test_a_run_shows_no_secret_and_changes_nothing(
     done = play("--diff", "-vvv")
     assert done.returncode == 0, done.output
     assert done.counts["changed"] == 0
-    for name in ("cookie_secret", "proxy_token", "shared_user_password", "shared_admin_password"):
+    for name in (
+        "admin_api_token",
+        "cookie_secret",
+        "proxy_token",
+        "shared_user_password",
+        "shared_admin_password",
+    ):
         assert server.run(f"cat /var/lib/ailab-hub/secrets/{name}").strip() not in done.output
 
 
@@ -285,6 +292,44 @@ def test_with_a_list_of_users_nobody_else_gets_in(
     assert login("alan").me()["name"] == "alan"
     with pytest.raises(LoginError):
         login("mallory")
+
+
+def test_people_are_administered_with_the_token_on_the_server(
+    inventories: list[str], server: Server, url: str
+) -> None:
+    def ask(module: str, **options: Any) -> dict[str, Any]:
+        token_file = "/var/lib/ailab-hub/secrets/admin_api_token"
+        arguments = json.dumps({"url": url, "token_file": token_file, **options})
+        named = [f"--inventory={inventory}" for inventory in inventories]
+        done = subprocess.run(
+            [
+                "ansible",
+                *named,
+                "hub",
+                "--become",
+                "-m",
+                f"ailab.hub.{module}",
+                "-a",
+                arguments,
+                "-o",
+            ],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        result: dict[str, Any] = json.loads(done.stdout.partition(" => ")[2])
+        return result
+
+    wanted = {"users": ["maria", "nuno"]}
+    assert ask("jupyterhub_user", **wanted)["added"] == wanted["users"]
+    assert not ask("jupyterhub_user", **wanted)["changed"]
+    told = ask("jupyterhub_info")
+    assert told["caller"]["name"] == "ailab-hub-admin" and not told["caller"]["admin"]
+    assert told["hub"]["spawner"] == "ailab_hub.spawner.LabSpawner"
+    assert set(wanted["users"]) <= {user["name"] for user in told["users"]}
+    assert ask("jupyterhub_user", **wanted, state="absent")["removed"] == wanted["users"]
 
 
 def write(folder: Path, values: dict[str, Any]) -> Path:

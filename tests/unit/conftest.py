@@ -10,12 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible.plugins.loader import init_plugin_loader
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# Ansible's own import machinery: the tests import modules by the names they have on a host.
-init_plugin_loader([str(ROOT / "collections")])
+from tests.modules import ROOT
 
 
 @pytest.fixture(scope="session")

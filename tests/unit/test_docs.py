@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import ssl
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,12 +185,29 @@ def test_the_group_has_a_host(block: Block) -> None:
     assert yaml.safe_load(block.text)["hub"]["hosts"]
 
 
+@of_kind("playbook")
+def test_ansible_takes_the_playbook(
+    block: Block, tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    (tmp_path / block.file).write_text(block.text)
+    done = subprocess.run(
+        ["ansible-playbook", "--syntax-check", "-i", "hub1.example.org,", block.file],
+        cwd=tmp_path,
+        env={**os.environ, **ansible_environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @of_kind("commands")
 def test_commands_can_be_read(block: Block) -> None:
     words = shlex.split(block.text, comments=True)
     assert words
     playbooks = [word for word in words if re.fullmatch(r"(playbooks/)?[\w-]+\.yml", word)]
-    assert [name for name in playbooks if not (PROJECT / name).exists()] == []
+    own = {other.file for other in blocks(block.page)}
+    assert [name for name in playbooks if not (PROJECT / name).exists() and name not in own] == []
 
 
 def test_the_check_refuses_what_is_wrong(check: Check) -> None:

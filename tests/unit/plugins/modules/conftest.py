@@ -5,32 +5,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any
-
 import pytest
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 
-RunModule = Callable[..., dict[str, Any]]
+from tests.modules import RunModule, module_runner
 
 
 @pytest.fixture
 def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunModule:
     """A function (module, check_mode=, diff=, **options) that returns the module's result."""
-
-    def run(
-        module: ModuleType, *, check_mode: bool = False, diff: bool = False, **options: Any
-    ) -> dict[str, Any]:
-        arguments = {**options, "_ansible_check_mode": check_mode, "_ansible_diff": diff}
-        warnings: list[str] = []
-        # In a process that also has the controller's code loaded, warnings go to its display.
-        monkeypatch.setattr(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            module.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return {**result, "warnings": warnings}
-
-    return run
+    return module_runner(capsys, monkeypatch)
