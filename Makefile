@@ -7,6 +7,8 @@ TESTBED := $(BIN)/python -m tests.testbed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+# What runs with a hub on this machine.
+LIVE := jupyterhub_client route_keeping_proxy sign_in
 # Those that take longest first, since two run at a time.
 SCENARIOS := trixie default galaxy docker_engine
 
@@ -42,8 +44,8 @@ unit: .venv/ready ## Tests of the plugins and the package ailab_hub
 	@$(BIN)/python -c 'from tests.testbed.system import require; require("ssh-keygen")'
 	@pytest --quiet --numprocesses 2 tests/unit
 
-live: .venv/ready ## Tests of the proxy and the tests' own client with a real hub on this machine
-	@pytest --quiet --numprocesses 2 --dist loadfile tests/live/test_jupyterhub_client.py tests/live/test_route_keeping_proxy.py
+live: .venv/ready ## Tests of sign-in, the proxy and the tests' own client with a real hub on this machine
+	@pytest --quiet --numprocesses 2 --dist loadfile $(LIVE:%=tests/live/test_%.py)
 
 molecule: .venv/ready ## Scenarios on throw-away servers, two side by side
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(SCENARIOS:%=molecule-%)

@@ -21,6 +21,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ailab.hub.plugins.filter.python_literal import literal_problems
 from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import names_secret
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_authenticators import (
+    check_sign_in,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import (
     IMAGE_USER,
     check_image,
@@ -618,6 +621,8 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         _passwords,
         _user_names("jupyterhub_admin_users"),
         _user_names("jupyterhub_allowed_users"),
+        _user_names("jupyterhub_blocked_users"),
+        check_sign_in,
         _bind_address,
         _port,
         _matches(

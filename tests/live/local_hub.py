@@ -72,13 +72,16 @@ class LocalHub:
     Args:
         folder: for configuration, database and logs.
         config: traits by class, ``{Class: {trait: value}}``; values are plain data.
+        lines: Python for the configuration, before the traits.
 
     Attributes:
         url: where users find it.
         api_url: the API of the proxy.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, Mapping[str, Any]], lines: str = ""
+    ) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{(port := free_port())}/"
         self.api_url = f"http://127.0.0.1:{free_port()}"
@@ -107,13 +110,13 @@ class LocalHub:
         }
         for name, traits in config.items():
             settings.setdefault(name, {}).update(traits)
-        lines = [
+        assignments = [
             f"c.{name}.{trait} = {value!r}"
             for name, traits in settings.items()
             for trait, value in traits.items()
         ]
         self.config_file = folder / "jupyterhub_config.py"
-        self.config_file.write_text("\n".join(lines) + "\n")
+        self.config_file.write_text("\n".join([lines, *assignments]) + "\n")
 
     def __enter__(self) -> LocalHub:
         try:
