@@ -29,9 +29,46 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
+    "azuread": Kind("azuread", ("AzureAdOAuthenticator", "OAuthenticator"), True, True),
     "dummy": Kind("dummy", ("DummyAuthenticator",)),
+    "generic-oauth": Kind(
+        "ailab_hub.oauth.DomainOAuthenticator",
+        ("DomainOAuthenticator", "GenericOAuthenticator", "OAuthenticator"),
+        True,
+        True,
+    ),
+    "github": Kind("github", ("GitHubOAuthenticator", "OAuthenticator")),
+    "gitlab": Kind("gitlab", ("GitLabOAuthenticator", "OAuthenticator")),
+    "google": Kind("google", ("GoogleOAuthenticator", "OAuthenticator")),
+    "native": Kind(
+        "ailab_hub.native.ManagedNativeAuthenticator",
+        ("ManagedNativeAuthenticator", "NativeAuthenticator"),
+    ),
     "shared-password": Kind("shared-password", ("SharedPasswordAuthenticator",)),
 }
+# The key of the service's answer in what OAuthenticator keeps of a sign-in.
+ANSWER = {"azuread": "user", "generic-oauth": "oauth_user"}
+# Traits by option of jupyterhub_oauth: for which authenticators, under which name there.
+ALL_OAUTH = ("azuread", "generic-oauth", "github", "gitlab", "google")
+OAUTH_TRAITS: dict[str, dict[str, str]] = {
+    **{
+        name: dict.fromkeys(ALL_OAUTH, name)
+        for name in ("client_id", "client_secret", "scope", "username_claim", "login_service",
+                     "auto_login", "basic_auth", "logout_redirect_url")
+    },
+    "callback_url": dict.fromkeys(ALL_OAUTH, "oauth_callback_url"),
+    "url": {"github": "github_url", "gitlab": "gitlab_url"},
+    "tenant_id": {"azuread": "tenant_id"},
+    "authorize_url": {"generic-oauth": "authorize_url"},
+    "token_url": {"generic-oauth": "token_url"},
+    "userdata_url": {"generic-oauth": "userdata_url"},
+    "groups_claim": dict.fromkeys(ANSWER, "auth_state_groups_key"),
+    "allowed_domains": {"generic-oauth": "allowed_domains", "google": "hosted_domain"},
+    "allowed_organizations": {"github": "allowed_organizations"},
+    "allowed_gitlab_groups": {"gitlab": "allowed_gitlab_groups"},
+    "allowed_project_ids": {"gitlab": "allowed_project_ids"},
+}  # fmt: skip
+OPENID_SCOPES = ("openid", "profile", "email")
 
 
 def sections(values: Values) -> tuple[str, ...]:
@@ -58,10 +95,49 @@ def authenticator_traits(values: Values) -> Traits:
         "allow_all": values.get("allow_all", False),
         "allow_existing_users": values.get("allow_existing_users", False),
     }
+    own: Traits = {}
+    if name == "native":
+        own = {"NativeAuthenticator": dict(values.get("native") or {})}
+        # Approval lets somebody in. JupyterHub asks for a second reason of its own.
+        general["allow_all"] = general["allow_all"] or not values.get("allowed_users")
+    elif name in ALL_OAUTH:
+        own, more = _oauth(values)
+        general.update(more)
     return {
         "JupyterHub": {"authenticator_class": kind.authenticator_class if kind else name},
         "Authenticator": general,
+        **own,
     }
+
+
+def _oauth(values: Values) -> tuple[Traits, dict[str, Any]]:
+    """The traits of an OAuthenticator, and what they mean to all authenticators."""
+    name = values["authenticator"]
+    options = dict(values.get("oauth") or {})
+    allowed, admins = (values.get(item) or [] for item in ("allowed_groups", "admin_groups"))
+    general: dict[str, Any] = {}
+    if not options.get("scope"):
+        if name == "generic-oauth":
+            options["scope"] = [*OPENID_SCOPES]
+        elif name == "github" and options.get("allowed_organizations"):
+            options["scope"] = ["read:org"]
+    if name == "generic-oauth" and not options.get("username_claim"):
+        options["username_claim"] = "preferred_username"
+    if name == "google" and options.get("allowed_domains"):
+        # Google's authenticator shuts out all others, but lets in nobody by that.
+        general["allow_all"] = bool(values.get("allow_all")) or not values.get("allowed_users")
+    traits = {
+        names[name]: options[option]
+        for option, names in OAUTH_TRAITS.items()
+        if name in names and options.get(option)
+    }
+    if name in ANSWER and (options.get("groups_claim") or allowed or admins):
+        claim = options.get("groups_claim") or "groups"
+        traits["manage_groups"] = True
+        traits["auth_state_groups_key"] = f"{ANSWER[name]}.{claim}"
+        traits.update({"allowed_groups": allowed} if allowed else {})
+        traits.update({"admin_groups": admins} if admins else {})
+    return {KINDS[name].sections[0]: traits}, general
 
 
 def effective(values: Values, trait: str) -> Any:

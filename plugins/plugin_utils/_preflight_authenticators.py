@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import (
+    ALL_OAUTH,
     KINDS,
+    OAUTH_TRAITS,
     effective,
     sections,
 )
@@ -19,6 +23,11 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import
 Values = Mapping[str, Any]
 
 PREFIX = "jupyterhub_"
+OAUTH = "jupyterhub_oauth"
+# bcrypt takes no more.
+MAX_PASSWORD_BYTES = 72
+CALLBACK = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?/oauth_callback")
+DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Without all of these nothing can be said about who gets in.
 NEEDED = (
     "jupyterhub_authenticator",
@@ -30,6 +39,8 @@ NEEDED = (
     "jupyterhub_allow_all",
     "jupyterhub_allow_existing_users",
     "jupyterhub_config",
+    "jupyterhub_native",
+    "jupyterhub_oauth",
 )
 
 
@@ -48,10 +59,14 @@ def check_sign_in(values: Values) -> Iterator[Problem]:
     yield from _contradictions(own)
     yield from _groups(own)
     yield from _nobody(own)
+    if own["authenticator"] == "native":
+        yield from _native(own)
+    elif own["authenticator"] in ALL_OAUTH:
+        yield from _oauth(own)
 
 
 def _contradictions(own: Values) -> Iterator[Problem]:
-    everybody = effective(own, "allow_all")
+    everybody = own["allow_all"] or _config_allows_all(own)
     for name in ("allowed_users", "allowed_groups"):
         if everybody and own[name]:
             yield Problem(
@@ -94,9 +109,21 @@ _FIELDS = {"allowed_groups": "groups", "admin_groups": "admin_groups"}
 _USERS = {"allowed_groups": "allowed_users", "admin_groups": "admin_users"}
 
 
+# What lets somebody in besides the lists and groups.
+_WAYS_IN = {
+    "generic-oauth": ("allowed_domains",),
+    "github": ("allowed_organizations",),
+    "gitlab": ("allowed_gitlab_groups", "allowed_project_ids"),
+    "google": ("hosted_domain", "allowed_google_groups"),
+}
+
+
 def _nobody(own: Values) -> Iterator[Problem]:
-    # It lets in nobody on purpose: a hub that programs alone use.
-    if own["authenticator"] == "null":
+    # The one lets in nobody on purpose, for a hub that programs alone use; with the other an
+    # administrator decides.
+    if own["authenticator"] in ("null", "native"):
+        return
+    if any(effective(own, name) for name in _WAYS_IN.get(own["authenticator"], ())):
         return
     named = ("admin_users", "allowed_users", "allow_all", "allow_existing_users",
              "allowed_groups", "admin_groups")  # fmt: skip
@@ -121,3 +148,144 @@ def _allows_otherwise(own: Values) -> bool:
         for name, value in dict((own["config"] or {}).get(section) or {}).items()
     }
     return any(value for name, value in traits.items() if str(name).startswith(("allow", "admin_")))
+
+
+def _native(own: Values) -> Iterator[Problem]:
+    name = f"{PREFIX}native"
+    options = own["native"]
+    if effective(own, "open_signup") and not (own["allow_all"] or _config_allows_all(own)):
+        yield Problem(
+            f"{name}.open_signup",
+            "true, with which everybody gets in who signs up",
+            "a word that this is meant",
+            f"Set {PREFIX}allow_all: true, or take out open_signup to approve people.",
+        )
+    if not own["admin_users"] and not effective(own, "open_signup"):
+        yield Problem(
+            f"{PREFIX}admin_users",
+            "nobody, and nobody who signs up gets in without an administrator",
+            "an administrator's name",
+            f"Name one in {PREFIX}admin_users.",
+        )
+    for option, least in (
+        ("minimum_password_length", 1),
+        ("allowed_failed_logins", 0),
+        ("seconds_before_next_try", 0),
+    ):
+        if options[option] < least:
+            expected = f"{least} or more"
+            yield Problem(f"{name}.{option}", f"{options[option]}", expected, "Correct it.")
+    password = own.get("admin_password") or ""
+    if password and len(password) < options["minimum_password_length"]:
+        yield Problem(
+            f"{PREFIX}admin_password",
+            f"{len(password)} characters",
+            f"at least {options['minimum_password_length']}, as {name} demands of all",
+            "Take a longer one, or leave it empty: the server then makes one.",
+        )
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        expected = f"at most {MAX_PASSWORD_BYTES} bytes"
+        found = f"{len(password.encode())} bytes"
+        yield Problem(f"{PREFIX}admin_password", found, expected, "Take a shorter one.")
+
+
+def _config_allows_all(own: Values) -> bool:
+    config = own["config"] or {}
+    return any(dict(config.get(section) or {}).get("allow_all") for section in sections(own))
+
+
+def _oauth(own: Values) -> Iterator[Problem]:
+    name = own["authenticator"]
+    options = own["oauth"]
+    for option, traits in OAUTH_TRAITS.items():
+        if options[option] and name not in traits:
+            yield Problem(
+                f"{OAUTH}.{option}",
+                f"a value, with {PREFIX}authenticator: {name}",
+                f"nothing: it is for {' and '.join(traits)}",
+                "Take it out.",
+            )
+    for option, what, mend in _OAUTH_NEEDS[name]:
+        trait = OAUTH_TRAITS[option][name]
+        if not effective(own, trait) and trait not in (own.get("extra_config") or ""):
+            yield Problem(f"{OAUTH}.{option}", "nothing", what, mend)
+    callback = effective(own, "oauth_callback_url")
+    if isinstance(callback, str) and callback and not CALLBACK.fullmatch(callback):
+        yield Problem(
+            f"{OAUTH}.callback_url",
+            describe(callback),
+            "the hub's address with /hub/oauth_callback",
+            "Write it as https://hub.example.org/hub/oauth_callback, and register the same with "
+            "the service.",
+        )
+    for option in ("url", "authorize_url", "token_url", "userdata_url", "logout_redirect_url"):
+        if options[option] and name in OAUTH_TRAITS[option]:
+            yield from _address(f"{OAUTH}.{option}", options[option])
+    for domain in options["allowed_domains"]:
+        if not DOMAIN.fullmatch(domain):
+            mend = "Write what stands behind the @ of an address alone."
+            expected = "a domain such as example.org"
+            yield Problem(f"{OAUTH}.allowed_domains", describe(domain), expected, mend)
+
+
+_REGISTERED = "Register the hub with the service and set it; keep the secret in Ansible Vault."
+_ENDPOINT = (
+    "Take it from the service's page .well-known/openid-configuration, or from its documentation."
+)
+_COMMON_NEEDS = (
+    ("client_id", "the id the service gave the hub", _REGISTERED),
+    ("client_secret", "the secret the service gave the hub", _REGISTERED),
+    (
+        "callback_url",
+        "the hub's address with /hub/oauth_callback",
+        "Set it as it is registered with the service.",
+    ),
+)
+_OAUTH_NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    **dict.fromkeys(("github", "gitlab", "google"), _COMMON_NEEDS),
+    "generic-oauth": (
+        *_COMMON_NEEDS,
+        ("authorize_url", "the page where people sign in", _ENDPOINT),
+        ("token_url", "the address for tokens", _ENDPOINT),
+        ("userdata_url", "the address that tells who somebody is", _ENDPOINT),
+    ),
+    "azuread": (
+        *_COMMON_NEEDS,
+        (
+            "tenant_id",
+            "the tenant whose people sign in",
+            "Set it; without it everybody with an account of Microsoft's could try.",
+        ),
+        (
+            "username_claim",
+            "a claim that is unique",
+            "Set it to one that people cannot choose, such as upn.",
+        ),
+    ),
+}
+
+
+def _address(name: str, value: str) -> Iterator[Problem]:
+    """Problems of an address over which people sign in or the hub sends its secret."""
+    try:
+        url = urlsplit(value)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and " " not in value
+    except ValueError:
+        good = False
+    if not good:
+        mend = "Write it whole, with https:// at its beginning."
+        yield Problem(name, describe(value), "an address such as https://login.example.org", mend)
+    elif url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        yield Problem(
+            name,
+            f"{describe(value)}, where secrets cross the network in the clear",
+            "an address with https://",
+            "Use HTTPS. Name an authority of your own in hub_image_ca_file.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

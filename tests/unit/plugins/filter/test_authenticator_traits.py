@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ailab.hub.plugins.filter.authenticator_traits import FilterModule
-from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import effective
+from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import split_secret_traits
+from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import KINDS, effective
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import convert
+from jupyterhub.app import JupyterHub
+from traitlets.config import Config
 
+PACKAGE = Path(__file__).parents[4] / "roles/hub_image/files/ailab_hub"
 SPECS = Path(__file__).parents[4] / "roles/jupyterhub/meta/argument_specs.yml"
 OPTIONS = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
 
@@ -72,3 +76,101 @@ def test_what_is_set_by_class_counts_over_the_variables(
     config: dict[str, Any], value: object
 ) -> None:
     assert effective(checked("a.b.C", config=config), "allow_all") is value
+
+
+# -- each authenticator --------------------------------------------------------------------------
+
+# All options of each block, so that every trait they stand for is tried.
+OAUTH = {
+    "client_id": "hub",
+    "client_secret": "secret",
+    "callback_url": "https://hub.example.org/hub/oauth_callback",
+    "scope": ["openid"],
+    "username_claim": "sub",
+    "login_service": "Example",
+    "auto_login": True,
+    "basic_auth": True,
+    "logout_redirect_url": "https://example.org/",
+}
+ENDPOINTS = {
+    name: "https://example.org/" for name in ("authorize_url", "token_url", "userdata_url")
+}
+FULL: dict[str, dict[str, Any]] = {
+    "shared-password": {},
+    "dummy": {},
+    "native": {"native": {"allow_2fa": True}},
+    "azuread": {"oauth": {**OAUTH, "tenant_id": "t", "groups_claim": "groups"}},
+    "generic-oauth": {
+        "oauth": {**OAUTH, **ENDPOINTS, "allowed_domains": ["example.org"]},
+        "allowed_groups": ["staff"],
+        "admin_groups": ["admins"],
+    },
+    "github": {"oauth": {**OAUTH, "url": "https://example.org", "allowed_organizations": ["a"]}},
+    "gitlab": {
+        "oauth": {
+            **OAUTH,
+            "url": "https://example.org",
+            "allowed_gitlab_groups": ["a"],
+            "allowed_project_ids": [1],
+        }
+    },
+    "google": {"oauth": {**OAUTH, "allowed_domains": ["example.org"]}},
+}
+
+
+def test_every_authenticator_with_variables_is_tried() -> None:
+    assert set(FULL) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_every_trait_exists_and_takes_its_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterHub itself makes the class of the name and the traits."""
+    monkeypatch.syspath_prepend(str(PACKAGE))
+    config = Config(traits(name, admin_users=["grace"], **FULL[name]))
+    app = JupyterHub(config=config)
+    own = app.authenticator_class
+    mro = [cls.__name__ for cls in own.mro()]
+    assert mro.index(KINDS[name].sections[0]) == 0
+    assert [section for section in KINDS[name].sections if section not in mro] == []
+    unknown = [
+        f"{section}.{trait}"
+        for section, values in config.items()
+        for trait in values
+        if section != "JupyterHub" and trait not in own.class_traits(config=True)
+    ]
+    assert unknown == []
+    # The table of users is another test's.
+    made = own(**({"add_new_table": False} if name == "native" else {}), config=config)
+    for section, values in config.items():
+        for trait, value in values.items():
+            if section != "JupyterHub":
+                found = getattr(made, trait)
+                assert (set(found) == set(value)) if isinstance(value, list) else found == value
+
+
+def test_native_lets_approval_decide_unless_there_is_a_list() -> None:
+    assert traits("native", admin_users=["g"])["Authenticator"]["allow_all"] is True
+    listed = traits("native", admin_users=["g"], allowed_users=["a"])["Authenticator"]
+    assert listed["allow_all"] is False
+    assert listed["allowed_users"] == ["a", "g"]
+
+
+def test_groups_of_a_service_become_groups_of_the_hub() -> None:
+    own = traits("generic-oauth", allowed_groups=["staff"], oauth={"groups_claim": "roles"})
+    assert own["DomainOAuthenticator"] == {
+        "scope": ["openid", "profile", "email"],
+        "username_claim": "preferred_username",
+        "manage_groups": True,
+        "auth_state_groups_key": "oauth_user.roles",
+        "allowed_groups": ["staff"],
+    }
+
+
+def test_the_secret_of_the_client_is_split_off() -> None:
+    parts = split_secret_traits(traits("github", oauth=OAUTH))
+    assert parts["secret"] == {"GitHubOAuthenticator": {"client_secret": "secret"}}
+
+
+def test_organizations_of_github_need_a_scope() -> None:
+    options = {"allowed_organizations": ["example"]}
+    assert traits("github", oauth=options)["GitHubOAuthenticator"]["scope"] == ["read:org"]

@@ -109,3 +109,166 @@ def test_groups_need_an_authenticator_that_tells_them(name: str) -> None:
 
 def test_where_a_variable_has_a_wrong_type_nothing_is_said() -> None:
     assert list(check_sign_in({"jupyterhub_authenticator": "shared-password"})) == []
+
+
+# -- native ---------------------------------------------------------------------------------------
+
+
+def test_native_needs_an_administrator_who_approves() -> None:
+    (problem,) = problems("native")
+    assert problem.subject == "jupyterhub_admin_users"
+    assert said("native", admin_users=["grace"]) == []
+    assert said("native", admin_users=["grace"], allowed_users=["alice"]) == []
+
+
+def test_sign_up_without_approval_lets_everybody_in_and_has_to_be_meant() -> None:
+    options = {"admin_users": ["grace"], "native": {"open_signup": True}}
+    (problem,) = problems("native", **options)
+    assert problem.subject == "jupyterhub_native.open_signup"
+    assert "jupyterhub_allow_all: true" in problem.mend
+    assert said("native", allow_all=True, **options) == []
+    by_class = {"NativeAuthenticator": {"open_signup": True}}
+    assert len(problems("native", admin_users=["grace"], config=by_class)) == 1
+
+
+@pytest.mark.parametrize(
+    ("password", "expected"),
+    [("x" * 9, "at least 10"), ("x" * 10, ""), ("x" * 72, ""), ("ü" * 37, "at most 72 bytes")],
+)
+def test_the_first_password_follows_the_rules_for_all(password: str, expected: str) -> None:
+    found = problems("native", admin_users=["grace"], admin_password=password)
+    assert [problem.subject for problem in found] == ["jupyterhub_admin_password"] * bool(expected)
+    assert expected in "".join(problem.expected for problem in found)
+    assert password not in "".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("minimum_password_length", 0),
+        ("allowed_failed_logins", -1),
+        ("seconds_before_next_try", -1),
+    ],
+)
+def test_numbers_of_native_make_sense(option: str, value: int) -> None:
+    (problem,) = problems("native", admin_users=["grace"], native={option: value})
+    assert problem.subject == f"jupyterhub_native.{option}"
+
+
+# -- OAuth ----------------------------------------------------------------------------------------
+
+REGISTERED = {
+    "client_id": "hub",
+    "client_secret": "hunter2-of-the-client",
+    "callback_url": "https://hub.example.org/hub/oauth_callback",
+}
+ENDPOINTS = {
+    "authorize_url": "https://login.example.org/auth",
+    "token_url": "https://login.example.org/token",
+    "userdata_url": "https://login.example.org/me",
+}
+SOUND: dict[str, dict[str, Any]] = {
+    "azuread": {**REGISTERED, "tenant_id": "t", "username_claim": "upn"},
+    "generic-oauth": {**REGISTERED, **ENDPOINTS},
+    "github": REGISTERED,
+    "gitlab": REGISTERED,
+    "google": REGISTERED,
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_a_service_needs_is_enough(name: str) -> None:
+    assert said(name, allowed_users=["alice"], oauth=SOUND[name]) == []
+
+
+@pytest.mark.parametrize(("name", "option"), [(n, o) for n, given in SOUND.items() for o in given])
+def test_what_is_missing_is_named(name: str, option: str) -> None:
+    options = {key: value for key, value in SOUND[name].items() if key != option}
+    (problem,) = problems(name, allowed_users=["alice"], oauth=options)
+    assert problem.subject == f"jupyterhub_oauth.{option}"
+    assert problem.found == "nothing"
+    assert REGISTERED["client_secret"] not in str(problem)
+
+
+def test_everything_missing_is_named_at_once() -> None:
+    assert len(problems("generic-oauth", allowed_users=["alice"])) == 6
+
+
+def test_what_is_set_by_class_is_not_missing() -> None:
+    config = {
+        "GitHubOAuthenticator": {"client_id": "1", "client_secret": "2"},
+        "OAuthenticator": {"oauth_callback_url": REGISTERED["callback_url"]},
+    }
+    assert said("github", allow_all=True, config=config) == []
+
+
+def test_what_raw_python_sets_is_not_missing() -> None:
+    options = {key: value for key, value in REGISTERED.items() if key != "client_id"}
+    python = "c.GitHubOAuthenticator.client_id = os.environ['ID']"
+    assert said("github", allow_all=True, oauth=options, extra_config=python) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("generic-oauth", {"allowed_domains": ["example.org"]}),
+        ("google", {"allowed_domains": ["example.org"]}),
+        ("github", {"allowed_organizations": ["example"]}),
+        ("gitlab", {"allowed_gitlab_groups": ["example"]}),
+        ("gitlab", {"allowed_project_ids": [7]}),
+    ],
+)
+def test_members_of_something_are_somebody(name: str, options: dict[str, Any]) -> None:
+    assert said(name, oauth={**SOUND[name], **options}) == []
+
+
+@pytest.mark.parametrize("name", ["azuread", "generic-oauth"])
+def test_a_group_is_somebody(name: str) -> None:
+    assert said(name, allowed_groups=["staff"], oauth=SOUND[name]) == []
+    assert said(name, admin_groups=["staff"], oauth=SOUND[name]) == []
+
+
+@pytest.mark.parametrize("name", ["github", "gitlab", "google"])
+def test_groups_are_refused_where_the_service_has_members_of_its_own(name: str) -> None:
+    found = problems(name, allowed_users=["a"], allowed_groups=["staff"], oauth=SOUND[name])
+    assert [problem.subject for problem in found] == ["jupyterhub_allowed_groups"]
+    assert "azuread, generic-oauth" in found[0].expected
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("gitlab", "allowed_organizations", ["example"]),
+        ("github", "allowed_domains", ["example.org"]),
+        ("github", "groups_claim", "groups"),
+        ("google", "token_url", "https://login.example.org/token"),
+        ("generic-oauth", "tenant_id", "t"),
+    ],
+)
+def test_an_option_of_another_service_is_refused(name: str, option: str, value: Any) -> None:
+    (problem,) = problems(name, allow_all=True, oauth={**SOUND[name], option: value})
+    assert problem.subject == f"jupyterhub_oauth.{option}"
+    assert "nothing: it is for" in problem.expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "part"),
+    [
+        ("callback_url", "https://hub.example.org/", "/hub/oauth_callback"),
+        ("callback_url", "hub.example.org/hub/oauth_callback", "/hub/oauth_callback"),
+        ("token_url", "login.example.org/token", "https://login.example.org"),
+        ("token_url", "http://login.example.org/token", "cross the network in the clear"),
+        ("userdata_url", "https://[::1", "https://login.example.org"),
+        ("allowed_domains", ["@example.org"], "a domain such as example.org"),
+    ],
+)
+def test_wrong_addresses_are_explained(option: str, value: Any, part: str) -> None:
+    oauth = {**SOUND["generic-oauth"], option: value}
+    (problem,) = problems("generic-oauth", allow_all=True, oauth=oauth)
+    assert problem.subject == f"jupyterhub_oauth.{option}"
+    assert part in str(problem)
+
+
+def test_a_service_on_the_same_machine_needs_no_https() -> None:
+    oauth = {**SOUND["generic-oauth"], "token_url": "http://127.0.0.1:8080/token"}
+    assert said("generic-oauth", allow_all=True, oauth=oauth) == []
