@@ -40,6 +40,11 @@ KINDS: dict[str, Kind] = {
     "github": Kind("github", ("GitHubOAuthenticator", "OAuthenticator")),
     "gitlab": Kind("gitlab", ("GitLabOAuthenticator", "OAuthenticator")),
     "google": Kind("google", ("GoogleOAuthenticator", "OAuthenticator")),
+    "ldap": Kind(
+        "ailab_hub.ldap.PatientLDAPAuthenticator",
+        ("PatientLDAPAuthenticator", "LDAPAuthenticator"),
+        True,
+    ),
     "native": Kind(
         "ailab_hub.native.ManagedNativeAuthenticator",
         ("ManagedNativeAuthenticator", "NativeAuthenticator"),
@@ -68,6 +73,8 @@ OAUTH_TRAITS: dict[str, dict[str, str]] = {
     "allowed_gitlab_groups": {"gitlab": "allowed_gitlab_groups"},
     "allowed_project_ids": {"gitlab": "allowed_project_ids"},
 }  # fmt: skip
+# As Python's module ssl has it.
+CERT_REQUIRED = 2
 OPENID_SCOPES = ("openid", "profile", "email")
 
 
@@ -103,6 +110,8 @@ def authenticator_traits(values: Values) -> Traits:
     elif name in ALL_OAUTH:
         own, more = _oauth(values)
         general.update(more)
+    elif name == "ldap":
+        own = {"LDAPAuthenticator": _ldap(values)}
     return {
         "JupyterHub": {"authenticator_class": kind.authenticator_class if kind else name},
         "Authenticator": general,
@@ -138,6 +147,20 @@ def _oauth(values: Values) -> tuple[Traits, dict[str, Any]]:
         traits.update({"allowed_groups": allowed} if allowed else {})
         traits.update({"admin_groups": admins} if admins else {})
     return {KINDS[name].sections[0]: traits}, general
+
+
+def _ldap(values: Values) -> dict[str, Any]:
+    """The traits of an LDAPAuthenticator."""
+    options = {name: value for name, value in dict(values.get("ldap") or {}).items() if value}
+    # By itself it believes any certificate.
+    traits: dict[str, Any] = {"tls_kwargs": {"validate": CERT_REQUIRED}, **options}
+    if not options.get("bind_dn_template"):
+        traits["lookup_dn"] = True
+        # The name in the directory, for a template of DNs; needed for any search.
+        traits["lookup_dn_user_dn_attribute"] = options.get("user_attribute", "")
+    if groups := values.get("allowed_groups"):
+        traits["allowed_groups"] = groups
+    return traits
 
 
 def effective(values: Values, trait: str) -> Any:

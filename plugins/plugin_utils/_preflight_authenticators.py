@@ -26,6 +26,8 @@ PREFIX = "jupyterhub_"
 OAUTH = "jupyterhub_oauth"
 # bcrypt takes no more.
 MAX_PASSWORD_BYTES = 72
+MAX_PORT = 65535
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:]*")
 CALLBACK = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?/oauth_callback")
 DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Without all of these nothing can be said about who gets in.
@@ -41,6 +43,7 @@ NEEDED = (
     "jupyterhub_config",
     "jupyterhub_native",
     "jupyterhub_oauth",
+    "jupyterhub_ldap",
 )
 
 
@@ -63,6 +66,8 @@ def check_sign_in(values: Values) -> Iterator[Problem]:
         yield from _native(own)
     elif own["authenticator"] in ALL_OAUTH:
         yield from _oauth(own)
+    elif own["authenticator"] == "ldap":
+        yield from _ldap(own)
 
 
 def _contradictions(own: Values) -> Iterator[Problem]:
@@ -263,6 +268,69 @@ _OAUTH_NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
 }
+
+
+def _ldap(own: Values) -> Iterator[Problem]:
+    name = f"{PREFIX}ldap"
+    options = own["ldap"]
+    address = effective(own, "server_address")
+    if not address:
+        mend = "Set it as it is in the server's certificate."
+        yield Problem(f"{name}.server_address", "nothing", "the name of the server", mend)
+    elif not HOST.fullmatch(str(address)):
+        yield Problem(
+            f"{name}.server_address",
+            describe(address),
+            "the name of the server alone",
+            "Leave out ldap:// and ldaps://, which tls_strategy says, and the port.",
+        )
+    if not 0 <= options["server_port"] <= MAX_PORT:
+        expected = f"a TCP port up to {MAX_PORT}"
+        mend = "Set it, or take it out for the default."
+        yield Problem(f"{name}.server_port", f"{options['server_port']}", expected, mend)
+    yield from _ldap_user(own, name)
+    for option in ("search_filter", "group_search_filter"):
+        if options[option] and not options[option].startswith("("):
+            mend = "Put it in parentheses, as directories want it."
+            expected = "a filter such as (uid={username})"
+            yield Problem(f"{name}.{option}", describe(options[option]), expected, mend)
+    for group in own["allowed_groups"]:
+        if "=" not in group:
+            yield Problem(
+                f"{PREFIX}allowed_groups",
+                describe(group),
+                "the distinguished name (DN) of a group",
+                "Write it whole, such as cn=research,ou=groups,dc=example,dc=org.",
+            )
+
+
+def _ldap_user(own: Values, name: str) -> Iterator[Problem]:
+    templates = effective(own, "bind_dn_template") or []
+    for template in [templates] if isinstance(templates, str) else templates:
+        if "{username}" not in template:
+            mend = "Write it as uid={username},ou=people,dc=example,dc=org."
+            expected = "a DN with {username} in it"
+            yield Problem(f"{name}.bind_dn_template", describe(template), expected, mend)
+    base, attribute = effective(own, "user_search_base"), effective(own, "user_attribute")
+    if templates and not effective(own, "search_filter"):
+        return
+    if not base or not attribute:
+        missing = "user_attribute" if base else "user_search_base"
+        yield Problem(
+            f"{name}.{missing}",
+            "nothing" if templates or base or attribute else "neither it nor bind_dn_template",
+            "what a user's DN is, or where to look for it",
+            "Set bind_dn_template, or user_search_base and user_attribute; search_filter needs the "
+            "latter, too.",
+        )
+    user, password = (
+        effective(own, "lookup_dn_search_user"),
+        effective(own, "lookup_dn_search_password"),
+    )
+    if bool(user) != bool(password):
+        missing = "lookup_dn_search_password" if user else "lookup_dn_search_user"
+        expected = "both or none of the account that looks for users"
+        yield Problem(f"{name}.{missing}", "nothing", expected, "Add it, or take out the other.")
 
 
 def _address(name: str, value: str) -> Iterator[Problem]:

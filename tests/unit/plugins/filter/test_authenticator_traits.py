@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,21 @@ FULL: dict[str, dict[str, Any]] = {
             "allowed_project_ids": [1],
         }
     },
+    "ldap": {
+        "allowed_groups": ["cn=a,dc=example,dc=org"],
+        "ldap": {
+            "server_address": "ldap.example.org",
+            "server_port": 1389,
+            "tls_strategy": "on_connect",
+            "user_search_base": "dc=example,dc=org",
+            "user_attribute": "uid",
+            "search_filter": "(uid={username})",
+            "lookup_dn_search_user": "cn=a",
+            "lookup_dn_search_password": "secret",
+            "group_search_filter": "(member={userdn})",
+            "valid_username_regex": "^[a-z]+$",
+        },
+    },
     "google": {"oauth": {**OAUTH, "allowed_domains": ["example.org"]}},
 }
 
@@ -145,6 +161,7 @@ def test_every_trait_exists_and_takes_its_value(name: str, monkeypatch: pytest.M
         for trait, value in values.items():
             if section != "JupyterHub":
                 found = getattr(made, trait)
+                found = getattr(found, "name", found)  # of an enumeration
                 assert (set(found) == set(value)) if isinstance(value, list) else found == value
 
 
@@ -169,6 +186,19 @@ def test_groups_of_a_service_become_groups_of_the_hub() -> None:
 def test_the_secret_of_the_client_is_split_off() -> None:
     parts = split_secret_traits(traits("github", oauth=OAUTH))
     assert parts["secret"] == {"GitHubOAuthenticator": {"client_secret": "secret"}}
+
+
+def test_the_certificate_of_a_directory_is_checked() -> None:
+    options = {"server_address": "x", "bind_dn_template": ["uid={username}"]}
+    own = traits("ldap", allow_all=True, ldap=options)["LDAPAuthenticator"]
+    assert own["tls_kwargs"] == {"validate": ssl.CERT_REQUIRED}
+    assert own["tls_strategy"] == "before_bind"
+    assert "lookup_dn" not in own
+
+
+def test_the_password_for_searches_is_split_off() -> None:
+    parts = split_secret_traits(traits("ldap", **FULL["ldap"]))
+    assert parts["secret"] == {"LDAPAuthenticator": {"lookup_dn_search_password": "secret"}}
 
 
 def test_organizations_of_github_need_a_scope() -> None:

@@ -272,3 +272,57 @@ def test_wrong_addresses_are_explained(option: str, value: Any, part: str) -> No
 def test_a_service_on_the_same_machine_needs_no_https() -> None:
     oauth = {**SOUND["generic-oauth"], "token_url": "http://127.0.0.1:8080/token"}
     assert said("generic-oauth", allow_all=True, oauth=oauth) == []
+
+
+# -- LDAP -----------------------------------------------------------------------------------------
+
+TEMPLATE = {
+    "server_address": "ldap.example.org",
+    "bind_dn_template": ["uid={username},ou=people,dc=example,dc=org"],
+}
+SEARCH = {
+    "server_address": "ldap.example.org",
+    "user_search_base": "ou=people,dc=example,dc=org",
+    "user_attribute": "uid",
+}
+ACCOUNT = {"lookup_dn_search_user": "cn=a", "lookup_dn_search_password": "hunter2"}
+FILTER = {"search_filter": "(employeeType=staff)"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [TEMPLATE, SEARCH, {**SEARCH, **ACCOUNT}, {**TEMPLATE, **SEARCH, **FILTER}],
+    ids=str,
+)
+def test_a_template_or_a_search_is_enough(options: dict[str, Any]) -> None:
+    group = "cn=research,ou=groups,dc=example,dc=org"
+    assert said("ldap", allowed_groups=[group], ldap=options) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [
+        ({**TEMPLATE, "server_address": ""}, "server_address"),
+        ({**TEMPLATE, "server_address": "ldaps://ldap.example.org"}, "server_address"),
+        ({**TEMPLATE, "server_address": "ldap.example.org:636"}, "server_address"),
+        ({**TEMPLATE, "server_port": 65536}, "server_port"),
+        ({**TEMPLATE, "bind_dn_template": ["uid=alice"]}, "bind_dn_template"),
+        ({"server_address": "ldap.example.org"}, "user_search_base"),
+        ({**SEARCH, "user_attribute": ""}, "user_attribute"),
+        ({**TEMPLATE, **FILTER}, "user_search_base"),
+        ({**SEARCH, "search_filter": "employeeType=staff"}, "search_filter"),
+        ({**SEARCH, "lookup_dn_search_user": "cn=a"}, "lookup_dn_search_password"),
+        ({**SEARCH, "lookup_dn_search_password": "hunter2"}, "lookup_dn_search_user"),
+    ],
+)
+def test_what_a_directory_lacks_is_named(options: dict[str, Any], subject: str) -> None:
+    (problem,) = problems("ldap", allow_all=True, ldap=options)
+    assert problem.subject == f"jupyterhub_ldap.{subject}"
+    assert "hunter2" not in str(problem)
+
+
+def test_groups_of_a_directory_are_names_in_full() -> None:
+    (problem,) = problems("ldap", allowed_groups=["research"], ldap=TEMPLATE)
+    assert problem.subject == "jupyterhub_allowed_groups"
+    (problem,) = problems("ldap", admin_groups=["cn=a"], allow_all=True, ldap=TEMPLATE)
+    assert problem.subject == "jupyterhub_admin_groups"
