@@ -49,6 +49,9 @@ KINDS: dict[str, Kind] = {
         "ailab_hub.native.ManagedNativeAuthenticator",
         ("ManagedNativeAuthenticator", "NativeAuthenticator"),
     ),
+    "remote-user": Kind(
+        "ailab_hub.remote_user.RemoteUserAuthenticator", ("RemoteUserAuthenticator",), True, True
+    ),
     "shared-password": Kind("shared-password", ("SharedPasswordAuthenticator",)),
 }
 # The key of the service's answer in what OAuthenticator keeps of a sign-in.
@@ -112,6 +115,8 @@ def authenticator_traits(values: Values) -> Traits:
         general.update(more)
     elif name == "ldap":
         own = {"LDAPAuthenticator": _ldap(values)}
+    elif name == "remote-user":
+        own = {"RemoteUserAuthenticator": _remote_user(values)}
     return {
         "JupyterHub": {"authenticator_class": kind.authenticator_class if kind else name},
         "Authenticator": general,
@@ -161,6 +166,13 @@ def _ldap(values: Values) -> dict[str, Any]:
     if groups := values.get("allowed_groups"):
         traits["allowed_groups"] = groups
     return traits
+
+
+def _remote_user(values: Values) -> dict[str, Any]:
+    """The traits of the package's RemoteUserAuthenticator."""
+    traits = dict(values.get("remote_user") or {})
+    groups = {name: values[name] for name in ("allowed_groups", "admin_groups") if values.get(name)}
+    return {**traits, **({"manage_groups": True, **groups} if groups else {})}
 
 
 def effective(values: Values, trait: str) -> Any:

@@ -28,6 +28,9 @@ OAUTH = "jupyterhub_oauth"
 MAX_PASSWORD_BYTES = 72
 MAX_PORT = 65535
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:]*")
+HEADER = re.compile(r"[A-Za-z0-9-]+")
+TAKEN_HEADERS = frozenset({"authorization", "cookie", "host", "x-ailab-hub-entrance"})
+PAGE = re.compile(r"(https?://[^\s/?#]+|/(?!/))\S*")
 CALLBACK = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?/oauth_callback")
 DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Without all of these nothing can be said about who gets in.
@@ -44,6 +47,7 @@ NEEDED = (
     "jupyterhub_native",
     "jupyterhub_oauth",
     "jupyterhub_ldap",
+    "jupyterhub_remote_user",
 )
 
 
@@ -68,6 +72,8 @@ def check_sign_in(values: Values) -> Iterator[Problem]:
         yield from _oauth(own)
     elif own["authenticator"] == "ldap":
         yield from _ldap(own)
+    elif own["authenticator"] == "remote-user":
+        yield from _remote_user(own)
 
 
 def _contradictions(own: Values) -> Iterator[Problem]:
@@ -331,6 +337,32 @@ def _ldap_user(own: Values, name: str) -> Iterator[Problem]:
         missing = "lookup_dn_search_password" if user else "lookup_dn_search_user"
         expected = "both or none of the account that looks for users"
         yield Problem(f"{name}.{missing}", "nothing", expected, "Add it, or take out the other.")
+
+
+def _remote_user(own: Values) -> Iterator[Problem]:
+    name = f"{PREFIX}remote_user"
+    options = own["remote_user"]
+    headers = [options["user_header"], options["groups_header"]]
+    for option, value in zip(("user_header", "groups_header"), headers, strict=True):
+        if not HEADER.fullmatch(value):
+            mend = "Use letters, digits and '-'. Servers take headers with '_' for others."
+            yield Problem(f"{name}.{option}", describe(value), "the name of a header", mend)
+        elif value.lower() in TAKEN_HEADERS:
+            mend = "Choose another one, such as X-Remote-User."
+            expected = "a header nothing else uses"
+            yield Problem(f"{name}.{option}", describe(value), expected, mend)
+    if headers[0].lower() == headers[1].lower():
+        mend = "Choose another one for one of them."
+        expected = "another header than the name's"
+        yield Problem(f"{name}.groups_header", describe(headers[1]), expected, mend)
+    if not options["groups_separator"]:
+        mend = "Set it to what stands between two groups, such as ;"
+        yield Problem(f"{name}.groups_separator", "nothing", "a separator", mend)
+    for option in ("login_page", "denied_page", "logout_page"):
+        if options[option] and not PAGE.fullmatch(options[option]):
+            mend = "Write it whole, with https:// at its beginning."
+            expected = "an address such as https://login.example.org/"
+            yield Problem(f"{name}.{option}", describe(options[option]), expected, mend)
 
 
 def _address(name: str, value: str) -> Iterator[Problem]:

@@ -130,6 +130,18 @@ FULL: dict[str, dict[str, Any]] = {
             "valid_username_regex": "^[a-z]+$",
         },
     },
+    "remote-user": {
+        "remote_user": {
+            "user_header": "Remote-Name",
+            "groups_header": "Remote-Roles",
+            "groups_separator": ";",
+            "login_page": "https://example.org/login",
+            "denied_page": "https://example.org/denied",
+            "logout_page": "https://example.org/logout",
+        },
+        "allowed_groups": ["staff"],
+        "admin_groups": ["admins"],
+    },
     "google": {"oauth": {**OAUTH, "allowed_domains": ["example.org"]}},
 }
 

@@ -326,3 +326,32 @@ def test_groups_of_a_directory_are_names_in_full() -> None:
     assert problem.subject == "jupyterhub_allowed_groups"
     (problem,) = problems("ldap", admin_groups=["cn=a"], allow_all=True, ldap=TEMPLATE)
     assert problem.subject == "jupyterhub_admin_groups"
+
+
+# -- remote-user ----------------------------------------------------------------------------------
+
+
+def test_a_header_and_a_role_need_nothing_else() -> None:
+    assert said("remote-user", allowed_groups=["SAM-SSLVPNSAMUsers"]) == []
+    pages = {"login_page": "https://login.example.org/", "logout_page": "/logged-out?x=1"}
+    assert said("remote-user", allow_all=True, remote_user=pages) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [
+        ({"user_header": "X_Remote_User"}, "user_header"),
+        ({"user_header": ""}, "user_header"),
+        ({"user_header": "X-Ailab-Hub-Entrance"}, "user_header"),
+        ({"groups_header": "Cookie"}, "groups_header"),
+        ({"groups_header": "x-remote-user"}, "groups_header"),
+        ({"groups_separator": ""}, "groups_separator"),
+        ({"login_page": "login.example.org"}, "login_page"),
+        ({"denied_page": "//login.example.org"}, "denied_page"),
+        ({"logout_page": "javascript:alert(1)"}, "logout_page"),
+    ],
+    ids=str,
+)
+def test_headers_and_pages_are_of_their_kind(options: dict[str, Any], subject: str) -> None:
+    (problem,) = problems("remote-user", allow_all=True, remote_user=options)
+    assert problem.subject == f"jupyterhub_remote_user.{subject}"
