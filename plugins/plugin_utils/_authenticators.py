@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
         "ailab_hub.native.ManagedNativeAuthenticator",
         ("ManagedNativeAuthenticator", "NativeAuthenticator"),
     ),
+    "pam": Kind("ailab_hub.saslauthd.SaslauthdAuthenticator", ("SaslauthdAuthenticator",)),
     "remote-user": Kind(
         "ailab_hub.remote_user.RemoteUserAuthenticator", ("RemoteUserAuthenticator",), True, True
     ),
@@ -115,6 +116,8 @@ def authenticator_traits(values: Values) -> Traits:
         general.update(more)
     elif name == "ldap":
         own = {"LDAPAuthenticator": _ldap(values)}
+    elif name == "pam":
+        own = {"SaslauthdAuthenticator": dict(values.get("pam") or {})}
     elif name == "remote-user":
         own = {"RemoteUserAuthenticator": _remote_user(values)}
     return {

@@ -31,6 +31,7 @@ HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:]*")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 TAKEN_HEADERS = frozenset({"authorization", "cookie", "host", "x-ailab-hub-entrance"})
 PAGE = re.compile(r"(https?://[^\s/?#]+|/(?!/))\S*")
+SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 CALLBACK = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?/oauth_callback")
 DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # Without all of these nothing can be said about who gets in.
@@ -47,6 +48,7 @@ NEEDED = (
     "jupyterhub_native",
     "jupyterhub_oauth",
     "jupyterhub_ldap",
+    "jupyterhub_pam",
     "jupyterhub_remote_user",
 )
 
@@ -72,6 +74,11 @@ def check_sign_in(values: Values) -> Iterator[Problem]:
         yield from _oauth(own)
     elif own["authenticator"] == "ldap":
         yield from _ldap(own)
+    elif own["authenticator"] == "pam":
+        service = own["pam"]["service"]
+        if not SERVICE.fullmatch(service):
+            mend = "Name it alone, without /etc/pam.d/."
+            yield Problem(f"{PREFIX}pam.service", describe(service), "a service of PAM", mend)
     elif own["authenticator"] == "remote-user":
         yield from _remote_user(own)
 

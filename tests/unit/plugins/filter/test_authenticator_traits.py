@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ FULL: dict[str, dict[str, Any]] = {
         "allowed_groups": ["staff"],
         "admin_groups": ["admins"],
     },
+    "pam": {"pam": {"service": "login"}},
     "google": {"oauth": {**OAUTH, "allowed_domains": ["example.org"]}},
 }
 
@@ -175,6 +177,27 @@ def test_every_trait_exists_and_takes_its_value(name: str, monkeypatch: pytest.M
                 found = getattr(made, trait)
                 found = getattr(found, "name", found)  # of an enumeration
                 assert (set(found) == set(value)) if isinstance(value, list) else found == value
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_the_check_of_the_configuration_finds_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same as the new hub image finds before the file gets into place."""
+    monkeypatch.syspath_prepend(str(PACKAGE))
+    from ailab_hub._configuration_check import ConfigurationCheck
+
+    file = tmp_path / "jupyterhub_config.py"
+    lines = [
+        f"c.{section}.{trait} = {value!r}"
+        for section, values in traits(name, admin_users=["grace"], **FULL[name]).items()
+        for trait, value in values.items()
+    ]
+    lines.append("c.JupyterHub.spawner_class = 'simple'")
+    file.write_text("\n".join(lines) + "\n")
+    check = ConfigurationCheck(file)
+    asyncio.run(check.run())
+    assert check.report() == {"problems": [], "warnings": []}
 
 
 def test_native_lets_approval_decide_unless_there_is_a_list() -> None:

@@ -355,3 +355,17 @@ def test_a_header_and_a_role_need_nothing_else() -> None:
 def test_headers_and_pages_are_of_their_kind(options: dict[str, Any], subject: str) -> None:
     (problem,) = problems("remote-user", allow_all=True, remote_user=options)
     assert problem.subject == f"jupyterhub_remote_user.{subject}"
+
+
+# -- PAM ------------------------------------------------------------------------------------------
+
+
+def test_accounts_of_the_server_need_nothing_but_names() -> None:
+    assert said("pam", allowed_users=["alice"]) == []
+    (problem,) = problems("pam", allow_all=True, pam={"service": "/etc/pam.d/login"})
+    assert problem.subject == "jupyterhub_pam.service"
+
+
+def test_groups_of_the_server_are_unknown_in_the_container() -> None:
+    (problem,) = problems("pam", allow_all=False, allowed_users=["a"], allowed_groups=["staff"])
+    assert problem.subject == "jupyterhub_allowed_groups"
