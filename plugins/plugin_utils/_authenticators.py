@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
         ("PatientLDAPAuthenticator", "LDAPAuthenticator"),
         True,
     ),
+    "lti13": Kind("ltiauthenticator.lti13.auth.LTI13Authenticator", ("LTI13Authenticator",)),
     "native": Kind(
         "ailab_hub.native.ManagedNativeAuthenticator",
         ("ManagedNativeAuthenticator", "NativeAuthenticator"),
@@ -116,6 +117,9 @@ def authenticator_traits(values: Values) -> Traits:
         general.update(more)
     elif name == "ldap":
         own = {"LDAPAuthenticator": _ldap(values)}
+    elif name == "lti13":
+        given = dict(values.get("lti13") or {})
+        own = {"LTI13Authenticator": {key: value for key, value in given.items() if value}}
     elif name == "pam":
         own = {"SaslauthdAuthenticator": dict(values.get("pam") or {})}
     elif name == "remote-user":

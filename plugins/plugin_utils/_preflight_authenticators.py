@@ -48,6 +48,7 @@ NEEDED = (
     "jupyterhub_native",
     "jupyterhub_oauth",
     "jupyterhub_ldap",
+    "jupyterhub_lti13",
     "jupyterhub_pam",
     "jupyterhub_remote_user",
 )
@@ -74,6 +75,8 @@ def check_sign_in(values: Values) -> Iterator[Problem]:
         yield from _oauth(own)
     elif own["authenticator"] == "ldap":
         yield from _ldap(own)
+    elif own["authenticator"] == "lti13":
+        yield from _lti13(own)
     elif own["authenticator"] == "pam":
         service = own["pam"]["service"]
         if not SERVICE.fullmatch(service):
@@ -344,6 +347,22 @@ def _ldap_user(own: Values, name: str) -> Iterator[Problem]:
         missing = "lookup_dn_search_password" if user else "lookup_dn_search_user"
         expected = "both or none of the account that looks for users"
         yield Problem(f"{name}.{missing}", "nothing", expected, "Add it, or take out the other.")
+
+
+def _lti13(own: Values) -> Iterator[Problem]:
+    name = f"{PREFIX}lti13"
+    for option, what in (
+        ("client_id", "the id the course system gave the hub"),
+        ("issuer", "the name of the course system, which it signs"),
+        ("authorize_url", "the page of the course system that starts a launch"),
+        ("jwks_endpoint", "the address of the course system's public keys"),
+    ):
+        if not effective(own, option) and option not in (own.get("extra_config") or ""):
+            mend = "Register the hub as a tool there and set what the system shows."
+            yield Problem(f"{name}.{option}", "nothing", what, mend)
+    for option in ("authorize_url", "jwks_endpoint"):
+        if own["lti13"][option]:
+            yield from _address(f"{name}.{option}", own["lti13"][option])
 
 
 def _remote_user(own: Values) -> Iterator[Problem]:

@@ -52,8 +52,8 @@ DOCKER_NETWORKS = frozenset({"bridge", "host", "none", "default", "ingress"})
 # more, so that only what looks like one of these misspelt is refused.
 AUTHENTICATORS = (
     *("auth0", "azuread", "bitbucket", "cilogon", "dummy", "generic-oauth", "github", "gitlab"),
-    *("globus", "google", "ldap", "mediawiki", "native", "null", "openshift", "pam"),
-    "shared-password",
+    *("globus", "google", "ldap", "lti13", "mediawiki", "native", "null", "openshift", "pam"),
+    *("remote-user", "shared-password"),
 )
 
 _HOST = (

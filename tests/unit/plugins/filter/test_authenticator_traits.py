@@ -144,6 +144,15 @@ FULL: dict[str, dict[str, Any]] = {
         "admin_groups": ["admins"],
     },
     "pam": {"pam": {"service": "login"}},
+    "lti13": {
+        "lti13": {
+            "client_id": ["a"],
+            "issuer": "https://example.org",
+            "authorize_url": "https://example.org/auth",
+            "jwks_endpoint": "https://example.org/keys",
+            "username_key": "custom_name",
+        }
+    },
     "google": {"oauth": {**OAUTH, "allowed_domains": ["example.org"]}},
 }
 

@@ -369,3 +369,26 @@ def test_accounts_of_the_server_need_nothing_but_names() -> None:
 def test_groups_of_the_server_are_unknown_in_the_container() -> None:
     (problem,) = problems("pam", allow_all=False, allowed_users=["a"], allowed_groups=["staff"])
     assert problem.subject == "jupyterhub_allowed_groups"
+
+
+# -- LTI ------------------------------------------------------------------------------------------
+
+LTI = {
+    "client_id": ["a"],
+    "issuer": "https://moodle.example.org",
+    "authorize_url": "https://moodle.example.org/mod/lti/auth.php",
+    "jwks_endpoint": "https://moodle.example.org/mod/lti/certs.php",
+}
+
+
+def test_a_course_system_needs_four_settings() -> None:
+    assert said("lti13", allow_all=True, lti13=LTI) == []
+    assert [problem.subject for problem in problems("lti13", allow_all=True)] == [
+        f"jupyterhub_lti13.{name}" for name in LTI
+    ]
+
+
+def test_keys_come_over_https() -> None:
+    options = {**LTI, "jwks_endpoint": "http://moodle.example.org/mod/lti/certs.php"}
+    (problem,) = problems("lti13", allow_all=True, lti13=options)
+    assert problem.subject == "jupyterhub_lti13.jwks_endpoint"
