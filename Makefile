@@ -7,6 +7,8 @@ TESTBED := $(BIN)/python -m tests.testbed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+# What runs with a hub on this machine.
+LIVE := people jupyterhub_client route_keeping_proxy sign_in sign_in_ldap sign_in_lti sign_in_native sign_in_oauth sign_in_remote_user
 # Those that take longest first, since two run at a time.
 SCENARIOS := default trixie interrupted docker_engine galaxy
 
@@ -42,8 +44,8 @@ unit: .venv/ready ## Tests of the plugins and the package ailab_hub
 	@$(BIN)/python -c 'from tests.testbed.system import require; require("ssh-keygen")'
 	@pytest --quiet --numprocesses 2 tests/unit
 
-live: .venv/ready ## Tests with a real hub on this machine: the proxy, the modules for people, the tests' own client
-	@pytest --quiet --numprocesses 2 --dist loadfile tests/live/test_people.py tests/live/test_jupyterhub_client.py tests/live/test_route_keeping_proxy.py
+live: .venv/ready ## Tests with a real hub on this machine: sign-in, modules for people, the proxy, the tests' own client
+	@pytest --quiet --numprocesses 2 --dist loadfile $(LIVE:%=tests/live/test_%.py)
 
 molecule: .venv/ready ## Scenarios on throw-away servers, two side by side
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(SCENARIOS:%=molecule-%)

@@ -21,6 +21,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ailab.hub.plugins.filter.python_literal import literal_problems
 from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import names_secret
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_authenticators import (
+    check_sign_in,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import (
     IMAGE_USER,
     check_image,
@@ -49,8 +52,8 @@ DOCKER_NETWORKS = frozenset({"bridge", "host", "none", "default", "ingress"})
 # more, so that only what looks like one of these misspelt is refused.
 AUTHENTICATORS = (
     *("auth0", "azuread", "bitbucket", "cilogon", "dummy", "generic-oauth", "github", "gitlab"),
-    *("globus", "google", "ldap", "mediawiki", "native", "null", "openshift", "pam"),
-    "shared-password",
+    *("globus", "google", "ldap", "lti13", "mediawiki", "native", "null", "openshift", "pam"),
+    *("remote-user", "shared-password"),
 )
 
 _HOST = (
@@ -618,6 +621,8 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         _passwords,
         _user_names("jupyterhub_admin_users"),
         _user_names("jupyterhub_allowed_users"),
+        _user_names("jupyterhub_blocked_users"),
+        check_sign_in,
         _bind_address,
         _port,
         _matches(

@@ -36,7 +36,11 @@ MULTILINE = frozenset({"jupyterhub_extra_config", "jupyterhub_cmd", "lab_image_k
 NEVER_SPLIT = frozenset(
     {
         "hub_image_pip_packages",
+        # Names of groups in a directory have commas.
+        "jupyterhub_admin_groups",
+        "jupyterhub_allowed_groups",
         "jupyterhub_cmd",
+        "jupyterhub_ldap",
         "lab_image_entrypoint",
         "lab_image_pip_packages",
     }

@@ -18,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 
 from .jupyterhub_client import JupyterHubClient
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+# Ansible's own import machinery, for tests that take variables the way a run does.
+init_plugin_loader([str(PROJECT / "collections")])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

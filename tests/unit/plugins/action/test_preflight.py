@@ -414,7 +414,7 @@ def test_secrets_of_a_success_are_in_no_output_but_reach_later_tasks(
     assert "hunter2" not in run.stdout + run.stderr
 
     variables.write_text(
-        variables.read_text(encoding="utf-8").replace("shared-password", "github"),
+        variables.read_text(encoding="utf-8").replace("shared-password", "native"),
         encoding="utf-8",
     )
     run = play(
@@ -446,7 +446,11 @@ def test_each_host_tells_its_own_problems_and_check_mode_tells_the_same(
     inventory = tmp_path / "hosts.yml"
     hosts = {
         "web1": {"jupyterhub_port": "x"},
-        "web2": {"jupyterhub_subnet": "10.230.0.1/20", "jupyterhub_authenticator": "dummy"},
+        "web2": {
+            "jupyterhub_subnet": "10.230.0.1/20",
+            "jupyterhub_authenticator": "dummy",
+            "jupyterhub_allow_all": True,
+        },
     }
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
     run = play("-e", "jupyterhub_kown_variables=x", "--check", hosts=str(inventory))
@@ -465,7 +469,8 @@ def test_without_a_look_at_the_server_there_is_no_connection(play: Callable[...,
     )
     run = play(
         *("-e", "ansible_connection=ssh", "-e", "ansible_host=203.0.113.1"),
-        *("-e", "ansible_become_exe=/nowhere", "-e", "jupyterhub_authenticator=github"),
+        *("-e", "ansible_become_exe=/nowhere", "-e", "jupyterhub_authenticator=shared-password"),
+        *("-e", "jupyterhub_admin_users=alice"),
         playbook=playbook,
     )
     assert run.returncode == 0, run.stdout + run.stderr

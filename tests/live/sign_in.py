@@ -1,0 +1,84 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hub on this machine that signs people in as the variables of role jupyterhub say.
+
+The variables take the way they take in a run: specification, checks, traits, template. Only the
+secrets lie elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import (
+    authenticator_traits,
+)
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import check_values
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import convert
+
+from .local_hub import ROOT, LocalHub
+
+ROLE = ROOT / "roles" / "jupyterhub"
+SECRETS = {
+    "shared_user_password": "password-of-users",
+    "shared_admin_password": "password-of-administrators-0123456789",
+    "remote_user_secret": "secret-of-the-entrance-0123456789abcdef",
+}
+
+
+def checked(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables as the preflight hands them to the role.
+
+    Raises:
+        AssertionError: the preflight refuses them.
+    """
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    assert not set(variables) - set(options)
+    values = {}
+    problems = []
+    for name, spec in options.items():
+        converted = convert(name, spec, variables.get(name, spec.get("default")))
+        values[name] = converted.value
+        problems += converted.problems
+    problems += [
+        problem
+        for problem in check_values(["jupyterhub"], values)
+        if "image" not in problem.subject
+    ]
+    assert not problems, "\n".join(map(str, problems))
+    return {name.removeprefix("jupyterhub_"): value for name, value in values.items()}
+
+
+def hub_of(folder: Path, secrets: Mapping[str, str] | None = None, **variables: Any) -> LocalHub:
+    """A hub with such variables, given without their prefix; it is still to be entered.
+
+    Args:
+        folder: for all its files.
+        secrets: content of files in place of those a server has.
+    """
+    values = checked({f"jupyterhub_{name}": value for name, value in variables.items()})
+    store = folder / "secrets"
+    store.mkdir()
+    for name, content in {**SECRETS, **(secrets or {})}.items():
+        (store / name).write_text(content)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, autoescape=False
+    )
+    environment.filters["ailab.hub.python_literal"] = repr
+    text = environment.get_template("authenticator.py.j2").render(_jupyterhub_checked=values)
+    template = (ROLE / "templates" / "jupyterhub_config.py.j2").read_text()
+    imports = [line for line in template.splitlines() if line.startswith("from ailab_hub.")]
+    lines = "\n".join([*imports, text.replace("/run/secrets/", f"{store}/")])
+    config = {
+        name: {**traits, **values["config"].pop(name, {})}
+        for name, traits in authenticator_traits(values).items()
+    }
+    config.update(values["config"])
+    config["JupyterHub"] = {"spawner_class": "simple", **config["JupyterHub"]}
+    return LocalHub(folder, config, lines)
