@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 # Those that take longest first, since two run at a time.
-SCENARIOS := trixie default galaxy docker_engine
+SCENARIOS := trixie default https galaxy docker_engine
 
 .PHONY: help demo demo-down test lint readmes sanity unit live molecule pictures bench clean
 help: ## Show what can be made

@@ -57,21 +57,8 @@ BAD_CIPHERS = (
     "eNULL",
 )
 
+pytestmark = pytest.mark.usefixtures("names")
 Deploy = Callable[..., Play]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def names(server: Server) -> Iterator[None]:
-    """The controller knows the server by its names, as the DNS of a real one does."""
-    ask = socket.getaddrinfo
-
-    def answer(host: Any, *arguments: Any, **options: Any) -> Any:
-        is_ours = isinstance(host, str) and host.endswith(".example.org")
-        return ask(server.address if is_ours else host, *arguments, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", answer)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +90,7 @@ def password(server: Server) -> str:
 
 
 @pytest.fixture(scope="module")
-def alice(ca_file: str, password: str) -> Iterator[JupyterHubClient]:
+def alice(names: None, ca_file: str, password: str) -> Iterator[JupyterHubClient]:
     """A user whose notebook runs, by a WebSocket that stays open from test to test."""
     with JupyterHubClient(URL, ca_file=ca_file) as client:
         client.login("alice", password)

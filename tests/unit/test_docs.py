@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import ssl
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,10 @@ def _write_files_pages_name(folder: Path) -> None:
         Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
     )
     (folder / "course-key").write_bytes(key)
+    own = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=hub"]
+    own += ["-addext", "subjectAltName=DNS:hub1.example.org"]
+    files = ["-keyout", str(folder / "hub1.key"), "-out", str(folder / "hub1.crt")]
+    subprocess.run(["openssl", "req", "-x509", *own, *files], check=True, capture_output=True)
 
 
 def _some_certificate() -> bytes:
