@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import datetime
 import tarfile
+import time
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +31,11 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
     host_info_options,
     unreachable,
 )
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import (
+    certificate_problems,
+    key_mode_problem,
+    wanted_names,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import ssh_key_problem
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import (
     UNSET,
@@ -39,14 +46,13 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import
 )
 
 COLLECTION = "ailab.hub"
-# Roles that have no specification yet, or no longer, keep their prefix.
-FURTHER_PREFIXES = ("hub_https_",)
 # Facts the roles set for each other.
 FACTS = frozenset(
     {"lab_image_reference", "hub_image_reference", "lab_image_added_bytes", "docker_engine_notes"}
 )
 KNOWN_VARIABLES = "jupyterhub_known_variables"
-CA_FILES = ("lab_image_ca_file", "hub_image_ca_file")
+CA_FILES = ("lab_image_ca_file", "hub_image_ca_file", "hub_https_acme_ca_file")
+CA_TARGET = "hub_https_internal_ca_file"
 KEY_FILE = "docker_engine_repository_key_file"
 
 # How near (0 to 1) a name of another role must be: half of it, the prefix, differs already.
@@ -145,7 +151,7 @@ class ActionModule(ActionBase):
         options = {name: spec for spec in specs.values() for name, spec in spec.items()}
         spec = {name: options[name] for name in (KNOWN_VARIABLES,) if name in options}
         foreign = self._values(spec, variables, defaults)[0].get(KNOWN_VARIABLES) or []
-        prefixes = (*(f"{role}_" for role in specs), *FURTHER_PREFIXES)
+        prefixes = tuple(f"{role}_" for role in specs)
         known = {*options, *foreign, *FACTS}
         for name in sorted(variables):
             if name.startswith(prefixes) and name not in known:
@@ -167,6 +173,10 @@ class ActionModule(ActionBase):
             values[KEY_FILE] = self._find(values[KEY_FILE], inventory_dir)
             expected = "a file on the controller with a public key of OpenPGP (ASCII-armored)"
             yield from _file(KEY_FILE, values[KEY_FILE], expected, key_problem)
+        if values.get(CA_TARGET):
+            values[CA_TARGET] = self._loader.path_dwim(values[CA_TARGET])
+        if values.get("hub_https_certificate") == "files":
+            yield from self._check_certificate(values, inventory_dir)
         for index, entry in enumerate(values.get("lab_image_material") or []):
             yield from self._check_material(f"lab_image_material[{index}]", entry, inventory_dir)
         for index, registry in enumerate(values.get("docker_engine_registries") or []):
@@ -197,6 +207,37 @@ class ActionModule(ActionBase):
                 yield Problem(f"{place}.{name}", f"{path}: {problem}", expected, mend)
         self._loader.cleanup_all_tmp_files()
 
+    def _check_certificate(
+        self, values: dict[str, Any], inventory_dir: str | None
+    ) -> Iterator[Problem]:
+        """The entrance's certificate and key, which Ansible Vault may have encrypted."""
+        content: dict[str, bytes] = {}
+        for name in ("hub_https_certificate_file", "hub_https_key_file"):
+            if not values.get(name):
+                continue
+            path = values[name] = self._find(values[name], inventory_dir)
+            expected = "a file on the controller, in PEM form"
+            mend = f"Put the file there, or correct {name}."
+            try:
+                real = self._loader.get_real_file(path)
+                content[name] = Path(real).read_bytes()
+                # Of a file of the vault this is a copy, which only we can read.
+                mode = Path(real).stat().st_mode if name == "hub_https_key_file" else 0
+            except AnsibleError as exc:
+                problem = str(exc) if Path(path).exists() else "no such file"
+                yield Problem(name, f"{path}: {problem}", expected, mend)
+                continue
+            except OSError as exc:
+                yield Problem(name, f"{path}: {exc.strerror}", expected, mend)
+                continue
+            if problem := key_mode_problem(mode):
+                mend = f"Run: chmod 600 {path}"
+                yield Problem(name, f"{path} with {problem}", "mode 0600", mend)
+        self._loader.cleanup_all_tmp_files()
+        if len(content) == 2:
+            now = datetime.datetime.now(datetime.UTC)
+            yield from certificate_problems(*content.values(), wanted_names(values), now)
+
     def _find(self, path: str, inventory_dir: str | None) -> str:
         """The absolute path of a file that is named from the playbook, or else the inventory."""
         found: str = self._loader.path_dwim(path)
@@ -223,6 +264,8 @@ class ActionModule(ActionBase):
         host = result.get("host")
         if result.get("failed") or not host:
             return None, [unreachable(str(result.get("msg", "the check failed")).strip())]
+        if "time" in host:
+            host["clock_ahead"] = host["time"] - time.time()
         systems = {path.stem for path in ROLES.glob("docker_engine/vars/[A-Z]*_*.yml")}
         return host, list(check_host(roles, values, host, systems))
 

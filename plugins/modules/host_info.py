@@ -28,6 +28,34 @@ options:
   listen_port:
     description: TCP port to try. Without it, or without O(listen_address), none is tried.
     type: int
+  listen:
+    description: Further addresses and ports to try.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        required: true
+  names:
+    description: Names of hosts to look up.
+    type: list
+    elements: str
+    default: []
+  paths:
+    description: Files and folders whose presence is of interest.
+    type: list
+    elements: path
+    default: []
+  nginx:
+    description: Whether the sites of an nginx on the server are of interest.
+    type: bool
+    default: false
   images:
     description: Image references whose presence in the engine is of interest.
     type: list
@@ -210,6 +238,82 @@ host:
           type: bool
           returned: always
           sample: false
+    ports:
+      description: The same for each of O(listen), with its C(address) and C(port), in that order.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        address:
+          description: The address.
+          type: str
+          returned: always
+          sample: 0.0.0.0
+        port:
+          description: The port.
+          type: int
+          returned: always
+          sample: 443
+        error:
+          description: As of RV(host.port.error).
+          type: str
+          returned: always
+          sample: taken
+        holder:
+          description: As of RV(host.port.holder).
+          type: str
+          returned: always
+          sample: nginx (process 812)
+        own:
+          description: As of RV(host.port.own).
+          type: bool
+          returned: always
+          sample: false
+    names:
+      description: Addresses of each of O(names). A name nobody knows has none.
+      type: dict
+      returned: always
+      sample: {"hub1.example.org": ["192.0.2.10"]}
+    paths:
+      description: For each of O(paths), whether it is there. A symbolic link counts by itself.
+      type: dict
+      returned: always
+      sample: {"/etc/nginx": true}
+    nginx:
+      description:
+        - Servers that nginx's configuration defines, with O(nginx). Empty where there is no nginx, or
+          where it does not accept its configuration.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        path:
+          description: The file it stands in.
+          type: str
+          returned: always
+          sample: /etc/nginx/sites-enabled/default
+        names:
+          description: The names it answers to.
+          type: list
+          elements: str
+          returned: always
+          sample: [hub1.example.org]
+        listens:
+          description: What it listens on, in nginx's words.
+          type: list
+          elements: str
+          returned: always
+          sample: ["443 ssl default_server"]
+    ipv6:
+      description: Whether the system has IPv6.
+      type: bool
+      returned: always
+      sample: true
+    time:
+      description: The system's time, in seconds since 1970.
+      type: float
+      returned: always
+      sample: 1795262400.5
     packages:
       description:
         - Those of O(packages) that are installed, by name, with C(version), as dpkg has it, and
@@ -330,10 +434,12 @@ import socket
 import stat
 import struct
 import subprocess
+import time
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ailab.hub.plugins.module_utils import _apt_sources as apt_sources
+from ansible_collections.ailab.hub.plugins.module_utils import _nginx_config as nginx_config
 from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
     DockerSocket,
     DockerSocketError,
@@ -348,6 +454,7 @@ PROXY_FILES = (
 )
 NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
 ENGINE_PID = "/run/docker.pid"
+IF_INET6 = "/proc/net/if_inet6"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 DPKG_QUERY = ("dpkg-query", "--show", "--showformat")
 DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status}\\n"
@@ -564,6 +671,35 @@ def port_info(engine: DockerSocket | None, address: str, port: int) -> dict[str,
     return {"error": error, "holder": holder, "own": own}
 
 
+def addresses_of(name: str) -> list[str]:
+    """IP addresses of a host by its name; none if nobody knows it."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return sorted({str(entry[4][0]) for entry in found})
+
+
+def nginx_servers() -> list[dict[str, object]]:
+    """Servers of the configuration nginx would start with; none where it has none it accepts."""
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    try:
+        done = subprocess.run(
+            [program, "-T", "-q"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found: list[dict[str, object]] = nginx_config.servers(done.stdout)
+    return found
+
+
 def configuration_newer_than_engine() -> bool:
     """Whether the running engine was started before its configuration was written.
 
@@ -618,6 +754,18 @@ def main() -> None:
         argument_spec={
             "listen_address": {"type": "str"},
             "listen_port": {"type": "int"},
+            "listen": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                },
+            },
+            "names": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "nginx": {"type": "bool", "default": False},
             "images": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "apt_repositories": {"type": "list", "elements": "str", "default": []},
@@ -632,8 +780,8 @@ def main() -> None:
     engine = DockerSocket(params["socket"], params["timeout"])
     docker = docker_info(engine, params["images"])
     port = None
+    answering = engine if docker["answers"] else None
     if params["listen_address"] and params["listen_port"]:
-        answering = engine if docker["answers"] else None
         port = port_info(answering, params["listen_address"], params["listen_port"])
     networks = parse_routes(read_text("/proc/net/route"))
     networks += parse_local_addresses(read_text("/proc/net/fib_trie"))
@@ -650,6 +798,15 @@ def main() -> None:
         "disk": free_disk(str(docker["data_root"] or params["data_root"])),
         "networks": networks,
         "port": port,
+        "ports": [
+            {**entry, **port_info(answering, entry["address"], entry["port"])}
+            for entry in params["listen"]
+        ],
+        "names": {name: addresses_of(name) for name in params["names"]},
+        "paths": {path: os.path.lexists(path) for path in params["paths"]},
+        "nginx": nginx_servers() if params["nginx"] else [],
+        "ipv6": os.path.exists(IF_INET6),
+        "time": time.time(),
         "packages": installed_packages(params["packages"]),
         "dpkg_interrupted": dpkg_interrupted(),
         "apt_sources": apt_entries(params["apt_repositories"]),

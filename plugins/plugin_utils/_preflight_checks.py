@@ -24,6 +24,7 @@ from ansible_collections.ailab.hub.plugins.filter.split_secret_traits import nam
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_authenticators import (
     check_sign_in,
 )
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import check_https
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_images import (
     IMAGE_USER,
     check_image,
@@ -377,6 +378,25 @@ def _bind_address(values: Values) -> Iterator[Problem]:
             )
 
 
+def _public_url(values: Values) -> Iterator[Problem]:
+    name = "jupyterhub_public_url"
+    url = values.get(name)
+    if url:
+        problems = list(_url_problems(name, url, "https://hub.example.org/", "Leave them out."))
+        yield from problems
+        if not problems and not url.endswith("/"):
+            expected = "an address that ends with the path of the hub"
+            yield Problem(name, describe(url), expected, f"Did you mean {url}/?")
+    has_https = url is None or url.startswith("https://")
+    if values.get("jupyterhub_subdomains") and not has_https:
+        yield Problem(
+            "jupyterhub_subdomains",
+            "true, without HTTPS",
+            "an address with https://, below which users' servers get theirs",
+            "Set hub_https_certificate and hub_https_hostname, or remove it.",
+        )
+
+
 def _subnets(values: Values) -> Iterator[Problem]:
     names = ("jupyterhub_subnet", "jupyterhub_internal_subnet")
     networks = {}
@@ -625,6 +645,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         check_sign_in,
         _bind_address,
         _port,
+        _public_url,
         _matches(
             "jupyterhub_network_name",
             DOCKER_NAME,
@@ -642,4 +663,5 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         _config,
         _extra_config,
     ),
+    "hub_https": (check_https,),
 }

@@ -13,6 +13,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import network
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import (
+    PACKAGES as HTTPS_PACKAGES,
+)
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import (
+    check_https_host,
+    https_host_options,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
 
 Host = Mapping[str, Any]
@@ -64,6 +71,9 @@ def host_info_options(values: Values) -> dict[str, Any]:
             mirrored = [f"{mirror}/{name}" for name in ("debian", "ubuntu")] if mirror else []
             options["apt_repositories"] = [*dict.fromkeys([*mirrored, *DOCKER_REPOSITORIES])]
             options["apt_keys"] = [DOCKER_KEY]
+    if https := https_host_options(values):
+        options.update(https)
+        options["packages"] = [*options.get("packages", ()), *HTTPS_PACKAGES]
     data_root = (values.get("docker_engine_daemon") or {}).get("data-root")
     if isinstance(data_root, str):
         options["data_root"] = data_root
@@ -88,6 +98,8 @@ def check_host(
     if "jupyterhub" in roles:
         yield from _check_port(values, host)
         yield from _check_networks(values, host)
+    if "hub_https" in roles:
+        yield from check_https_host(values, host)
 
 
 def _check_system(values: Values, host: Host, supported: Collection[str]) -> Iterator[Problem]:

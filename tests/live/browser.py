@@ -119,8 +119,10 @@ class Crowd:
 
 
 @contextmanager
-def people(url: str, folder: Path) -> Iterator[Crowd]:
+def people(url: str, folder: Path, ca_file: str | None = None) -> Iterator[Crowd]:
     """Have a Chromium that reaches the hub at ``url``; people's last screens go to ``folder``.
+
+    It trusts the authority in the file ``ca_file``, if one is named, as if its owner had said so.
 
     With the environment variable ``PICTURES`` the documentation's pictures are written into the
     folder it names. They show what users see through HTTPS or SSH; otherwise pages are treated as
@@ -130,9 +132,11 @@ def people(url: str, folder: Path) -> Iterator[Crowd]:
     options = []
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
+    if pictures and not ca_file:
         options.append(f"--unsafely-treat-insecure-origin-as-secure={url.rstrip('/')}")
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-    with browser.chromium(engine.up()) as program, sync_playwright() as playwright:
+    authority = Path(ca_file).read_text() if ca_file else ""
+    with browser.chromium(engine.up(), authority) as program, sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=program.path, env={**program.environment}, args=options
         )

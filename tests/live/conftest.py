@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -142,19 +143,51 @@ def server(servers: Servers) -> Server:
     return next(iter(servers.values()))
 
 
+def authority_file(server: Server, folder: Path) -> str | None:
+    """Write the certificate of the server's own authority; None where users come by plain HTTP."""
+    site, authority = "/etc/nginx/sites-enabled/zz-ailab-hub", "/var/lib/ailab-hub/https/ca.crt"
+    text = server.run(f"test ! -e {site} || cat {authority}")
+    if not text:
+        return None
+    (folder / "ca.crt").write_text(text)
+    return str(folder / "ca.crt")
+
+
 @pytest.fixture(scope="session")
-def url(server: Server) -> str:
-    return f"http://{server.address}:8000/"
+def ca_file(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str | None:
+    """The certificate of the server's own authority; None where users come by plain HTTP."""
+    return authority_file(server, tmp_path_factory.mktemp("https"))
+
+
+@pytest.fixture(scope="module")
+def names(server: Server) -> Iterator[None]:
+    """This machine knows the server by names of example.org, as the DNS of a real one does."""
+    ask = socket.getaddrinfo
+
+    def answer(host: Any, *arguments: Any, **options: Any) -> Any:
+        is_ours = isinstance(host, str) and host.endswith(".example.org")
+        return ask(server.address if is_ours else host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", answer)
+        yield
+
+
+@pytest.fixture(scope="session")
+def url(server: Server, ca_file: str | None) -> str:
+    return f"https://{server.address}/" if ca_file else f"http://{server.address}:8000/"
 
 
 @pytest.fixture
-def login(server: Server, url: str) -> Iterator[Callable[[str], JupyterHubClient]]:
+def login(
+    server: Server, url: str, ca_file: str | None
+) -> Iterator[Callable[[str], JupyterHubClient]]:
     """Log a user in, with the password the first run made on the server; all are logged out in the end."""
     password = server.run("cat /var/lib/ailab-hub/secrets/shared_user_password").strip()
     clients: list[JupyterHubClient] = []
 
     def enter(name: str) -> JupyterHubClient:
-        client = JupyterHubClient(url)
+        client = JupyterHubClient(url, ca_file=ca_file)
         clients.append(client)
         client.login(name, password)
         return client

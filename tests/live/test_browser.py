@@ -42,9 +42,9 @@ def log_in(page: Page, name: str, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def remove_users(server: Server, url: str) -> None:
+def remove_users(server: Server, url: str, ca_file: str | None) -> None:
     """Have nobody of these tests known to the hub, and none of their files on the server."""
-    with JupyterHubClient(url) as client:
+    with JupyterHubClient(url, ca_file=ca_file) as client:
         client.login("admin", server.run(f"cat {SECRETS}/shared_admin_password").strip())
         known = {user["name"] for user in client.api("GET", "users")}
         for name in known & {USER, *ADDED}:
@@ -65,16 +65,17 @@ def remove_users(server: Server, url: str) -> None:
 def crowd(
     server: Server,
     url: str,
+    ca_file: str | None,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Crowd]:
     """People's browsers; the hub knows nobody of them before and afterwards."""
-    remove_users(server, url)
-    with people(url, tmp_path_factory.mktemp("browsers")) as made:
+    remove_users(server, url, ca_file)
+    with people(url, tmp_path_factory.mktemp("browsers"), ca_file) as made:
         request.config.pluginmanager.register(made)
         yield made
         request.config.pluginmanager.unregister(made)
-    remove_users(server, url)
+    remove_users(server, url, ca_file)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ import yaml
 
 from tests.pages import DOCS, HOSTS_FILE, PROJECT, Block, blocks, pages
 
-from .conftest import Play, Server
+from .conftest import Play, Server, authority_file
 from .inventories import HOST, connection, host_variables, write_inventory
 from .jupyterhub_client import JupyterHubClient, JupyterHubError
 
@@ -122,7 +122,9 @@ class Desk:
     def _environment(self) -> dict[str, str]:
         """That of a terminal in which the virtual environment is active, without settings of ours."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")}
-        return {**kept, "PATH": f"{self.checkout / '.venv' / 'bin'}{os.pathsep}{kept['PATH']}"}
+        path = f"{self.checkout / '.venv' / 'bin'}{os.pathsep}{kept['PATH']}"
+        # This machine's DNS does not know the server of the pages.
+        return {**kept, "PATH": path, "CURL_HOME": str(self.checkout.parent)}
 
 
 def copy_checkout(target: Path) -> None:
@@ -152,12 +154,10 @@ def desk(
     found = host_variables(inventories)
     folder = tmp_path_factory.mktemp("desk")
     needed = {name: value for name, value in found.items() if TESTBED_VARIABLES.match(name)}
-    write_inventory(
-        folder / "testbed",
-        connection(found),
-        {**needed, "jupyterhub_bind_address": server.address},
-    )
+    # What the name of a server in an inventory is by default, where nothing else says how it is reached.
+    write_inventory(folder / "testbed", connection(found), {**needed, "hub_https_hostname": HOST})
     copy_checkout(folder / "checkout")
+    (folder / ".curlrc").write_text(f'resolve = "{HOST}:443:{server.address}"\n')
     yield Desk(folder / "checkout", folder / "testbed", folder / "page", server)
     # The page that removes the hub has taken its secrets, which other tests may know already.
     server.run(
@@ -168,22 +168,24 @@ def desk(
 
 
 @pytest.fixture
-def alice(server: Server, url: str) -> Iterator[JupyterHubClient]:
-    """A user whose server runs."""
+def alice(server: Server, url: str, names: None, tmp_path: Path) -> Iterator[JupyterHubClient]:
+    """A user whose server runs, by HTTPS once a page has deployed it."""
+    authority = authority_file(server, tmp_path)
+    address = f"https://{HOST}/" if authority else url
     deadline = time.monotonic() + 180
-    while not _is_well(url):
+    while not _is_well(address, authority):
         assert time.monotonic() < deadline, "the hub does not answer"
         time.sleep(0.5)
     password = server.run("cat /var/lib/ailab-hub/secrets/shared_user_password").strip()
-    with JupyterHubClient(url) as client:
+    with JupyterHubClient(address, ca_file=authority) as client:
         client.login(USER, password)
         client.start_server()
         yield client
 
 
-def _is_well(url: str) -> bool:
+def _is_well(url: str, authority: str | None) -> bool:
     try:
-        return requests.get(f"{url}hub/health", timeout=5).ok
+        return requests.get(f"{url}hub/health", timeout=5, verify=authority or True).ok
     except requests.RequestException:
         return False
 

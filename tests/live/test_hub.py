@@ -413,7 +413,7 @@ def test_a_build_that_fails_leaves_the_running_hub_as_it_was(
         ({"lab_image_ca_file": "/nowhere/ca.pem"}, ["lab_image_ca_file", "/nowhere/ca.pem"]),
         ({"jupyterhub_port": 22}, ["jupyterhub_port", "22"]),
         ({"jupyterhub_subnet": "172.17.0.0/16"}, ["jupyterhub_subnet"]),
-        ({"hub_https_certificate": "acme"}, ["hub_https_certificate"]),
+        ({"hub_https_certifcate": "acme"}, ["hub_https_certifcate", "hub_https_certificate"]),
     ],
     ids=[
         "four at once",

@@ -43,8 +43,10 @@ class Program:
 
 
 @contextmanager
-def chromium(engine: Engine) -> Iterator[Program]:
+def chromium(engine: Engine, authority: str = "") -> Iterator[Program]:
     """A Chromium on the hosts' network, for one start; its container is gone afterwards.
+
+    It trusts an ``authority`` (PEM) besides those every browser does.
 
     The program takes Chromium's own options and wants ``--remote-debugging-pipe`` among them. It
     runs until it is told to end or until whoever drives it is gone.
@@ -66,6 +68,7 @@ def chromium(engine: Engine) -> Iterator[Program]:
             f"--shm-size={SHARED_MEMORY}",
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
+            f"--env=AUTHORITY={authority}",
             image,
         ]
         program = Path(folder) / "chromium"

@@ -20,9 +20,10 @@ INSTANCE = "demo"
 HOST = "hub1"
 ADMIN = "admin"
 USER = "alice"
-PORT = 8000
 FOLDER = hosts.CHECKOUT / ".demo"
 INVENTORY = FOLDER / "inventory"
+# Where the role hub_https puts it, beside the inventory.
+CA_FILE = FOLDER / "inventory-ca" / f"{HOST}.crt"
 GROUP = INVENTORY / "group_vars" / "hub"
 EXAMPLE = hosts.CHECKOUT / "inventory.example" / "group_vars" / "hub.yml"
 OVERLAY = Path(__file__).parent / "demo.yml"
@@ -39,8 +40,8 @@ def up(suite: str, official: bool) -> None:
     passwords = _write_inventory(hosts.inventory(running, INSTANCE))
     address = hosts.describe(running, INSTANCE)[HOST]["address"]
     access = {
-        "url": f"http://{address}:{PORT}/",
-        "ca_file": None,
+        "url": f"https://{address}/",
+        "ca_file": str(CA_FILE),
         "admin": {"username": ADMIN, "password": passwords["jupyterhub_admin_password"]},
         "user": {"username": USER, "password": passwords["jupyterhub_user_password"]},
         "hosts": {HOST: {"address": address}},
@@ -60,6 +61,7 @@ def up(suite: str, official: bool) -> None:
         f"\nJupyterHub: {access['url']}"
         f"\n  as user {USER} (or any other name), password {passwords['jupyterhub_user_password']}"
         f"\n  as administrator {ADMIN}, password {passwords['jupyterhub_admin_password']}"
+        f"\n  its certificate is trusted by {CA_FILE}"
         "\nIt keeps running until make demo-down."
     )
 

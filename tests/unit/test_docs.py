@@ -106,6 +106,10 @@ def _write_files_pages_name(folder: Path) -> None:
         Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
     )
     (folder / "course-key").write_bytes(key)
+    own = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", "/CN=hub"]
+    own += ["-addext", "subjectAltName=DNS:hub1.example.org"]
+    files = ["-keyout", str(folder / "hub1.key"), "-out", str(folder / "hub1.crt")]
+    subprocess.run(["openssl", "req", "-x509", *own, *files], check=True, capture_output=True)
 
 
 def _some_certificate() -> bytes:

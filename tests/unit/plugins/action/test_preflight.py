@@ -40,6 +40,13 @@ IMAGE_OPTIONS = {
     "lab_image_material": {"type": "list", "elements": "dict", "default": []},
 }
 ENGINE_OPTIONS = {"docker_engine_repository_key_file": {"type": "path", "default": ""}}
+HTTPS_OPTIONS = {
+    "hub_https_certificate": {"type": "str", "default": "files"},
+    "hub_https_hostname": {"type": "str", "default": "hub1.example.org"},
+    "hub_https_certificate_file": {"type": "path", "default": "hub.crt"},
+    "hub_https_key_file": {"type": "path", "default": "hub.key"},
+    "hub_https_internal_ca_file": {"type": "path", "default": "ca.crt"},
+}
 HUB_OPTIONS = {"jupyterhub_known_variables": {"type": "list", "elements": "str", "default": []}}
 CLIENT_OPTIONS = {"client_name": {"type": "str", "default": "client"}}
 
@@ -66,6 +73,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     write_role(tmp_path / "roles", "client", CLIENT_OPTIONS)
     write_role(tmp_path / "roles", "lab_image", IMAGE_OPTIONS)
     write_role(tmp_path / "roles", "docker_engine", ENGINE_OPTIONS)
+    write_role(tmp_path / "roles", "hub_https", HTTPS_OPTIONS)
     write_role(tmp_path / "roles", "jupyterhub", HUB_OPTIONS)
     monkeypatch.setattr(preflight, "ROLES", tmp_path / "roles")
 
@@ -73,10 +81,13 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         *roles: str,
         execute: Callable[..., Any] | None = None,
         basedir: Path = tmp_path,
+        vault: VaultSecret | None = None,
         **variables: Any,
     ) -> dict[str, Any]:
         loader = DataLoader()
         loader.set_basedir(str(basedir))
+        if vault:
+            loader.set_vault_secrets([("default", vault)])
         task = Task()
         task.args = {"roles": list(roles or ["server"]), "check_host": execute is not None}
         task.check_mode = False
@@ -208,12 +219,6 @@ def test_other_names_are_nobodys_business(check: Check, name: str) -> None:
     assert check("server", **{name: 1}).get("failed") is None
 
 
-def test_a_prefix_of_a_role_to_come_is_ours(check: Check) -> None:
-    message = check("server", hub_https_certificate="acme")["msg"]
-    assert "hub_https_certificate: found a variable no role knows" in message
-    assert "Add it to jupyterhub_known_variables if it is one of your own." in message
-
-
 @pytest.mark.parametrize("known", [["server_mine", "x"], "server_mine,x"])
 def test_names_of_ones_own_are_let_through(check: Check, known: object) -> None:
     result = check("server", server_mine=1, jupyterhub_known_variables=known)
@@ -245,7 +250,7 @@ def test_what_was_meant_is_of_the_same_role_or_very_near(
 def test_an_unknown_role_is_an_error(check: Check) -> None:
     with pytest.raises(
         AnsibleError,
-        match=r"there is no role nobody .*, only client, docker_engine, jupyterhub, lab_image, server",
+        match=r"there is no role nobody .*, only client, docker_engine, hub_https, jupyterhub, lab_image, server",
     ):
         check("nobody")
 
@@ -317,6 +322,48 @@ def test_a_key_of_apt_is_found_and_looked_at(check: Check, tmp_path: Path) -> No
     key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n", encoding="utf-8")
     result = check("docker_engine", docker_engine_repository_key_file="docker.asc")
     assert result["repository_key_file"] == str(key)
+
+
+def write_certificate(folder: Path, name: str = "hub1.example.org") -> None:
+    """A certificate of its own making, and its key: hub.crt and hub.key."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-noenc", "-days", "2", "-subj", "/CN=hub", "-addext", f"subjectAltName=DNS:{name}"]
+    files = ["-keyout", str(folder / "hub.key"), "-out", str(folder / "hub.crt")]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+
+
+def test_a_certificate_and_its_key_are_found_and_looked_at(check: Check, tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    result = check("hub_https")
+    assert result["certificate_file"] == str(tmp_path / "hub.crt")
+    assert result["key_file"] == str(tmp_path / "hub.key")
+    assert result["internal_ca_file"] == str(tmp_path / "ca.crt")
+    write_certificate(tmp_path, "other.example.org")
+    assert "one that covers hub1.example.org" in check("hub_https")["msg"]
+
+
+def test_a_key_others_may_read_is_refused(check: Check, tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    (tmp_path / "hub.key").chmod(0o644)
+    message = check("hub_https")["msg"]
+    assert f"1. hub_https_key_file: found {tmp_path}/hub.key with mode 0644" in message
+    assert f"Run: chmod 600 {tmp_path}/hub.key" in message
+
+
+def test_a_key_of_the_vault_may_be_read(check: Check, tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    key = tmp_path / "hub.key"
+    secret = VaultSecret(b"vault password")
+    key.write_bytes(VaultLib([("default", secret)]).encrypt(key.read_bytes(), secret))
+    key.chmod(0o644)
+    assert check("hub_https", vault=secret)["key_file"] == str(key)
+    assert f"1. hub_https_key_file: found {key}: " in check("hub_https")["msg"]
+
+
+def test_all_files_that_are_missing_are_named(check: Check, tmp_path: Path) -> None:
+    message = check("hub_https")["msg"]
+    assert f"1. hub_https_certificate_file: found {tmp_path}/hub.crt: no such file" in message
+    assert f"2. hub_https_key_file: found {tmp_path}/hub.key: no such file" in message
 
 
 # The server

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,18 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
+def nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An nginx that prints a configuration with one site."""
+    program = tmp_path / "bin" / "nginx"
+    program.parent.mkdir()
+    site = "server { listen 443 ssl; server_name wiki.example.org; }"
+    text = f"# configuration file /etc/nginx/sites-enabled/wiki:\n{site}\n"
+    program.write_text(f"#!/bin/sh\n[ \"$1\" = -T ] && cat <<'EOF'\n{text}EOF\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+
+
+@pytest.fixture
 def docker_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of apt's with an entry for Docker's repository."""
     file = tmp_path / "apt" / "sources.list.d" / "docker.list"
@@ -88,11 +101,17 @@ def docker_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_returns_what_the_documentation_promises(
-    run: Run, listener: socket.socket, docker_list: Path
+    run: Run, listener: socket.socket, docker_list: Path, nginx: None
 ) -> None:
     documented = yaml.safe_load(host_info.RETURN)["host"]["contains"]
     port = listener.getsockname()[1]
-    host = run(listen_address="127.0.0.1", listen_port=port, apt_repositories=[DOCKER])
+    host = run(
+        listen_address="127.0.0.1",
+        listen_port=port,
+        listen=[{"address": "127.0.0.1", "port": port}],
+        nginx=True,
+        apt_repositories=[DOCKER],
+    )
     assert set(host) == set(documented)
     for name, entry in documented.items():
         value = host[name][0] if isinstance(host[name], list) else host[name]
@@ -347,3 +366,43 @@ def test_refreshes_are_told_as_the_roles_have_remembered_them(
     (tmp_path / "hub_image.json").write_text('{"word": "20')
     (tmp_path / "other_image.json").write_text("[]")
     assert run()["refreshed"] == {"lab_image": {"word": "2026-12", "time": ""}}
+
+
+def test_tries_further_ports(run: Run, listener: socket.socket) -> None:
+    taken = {"address": "127.0.0.1", "port": listener.getsockname()[1]}
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        free = {"address": "127.0.0.1", "port": other.getsockname()[1]}
+    found = run(listen=[taken, free])["ports"]
+    assert [entry["error"] for entry in found] == ["taken", None]
+    assert f"(process {os.getpid()})" in found[0]["holder"]
+    assert {**found[1], **free} == found[1]
+
+
+def test_looks_names_up(run: Run) -> None:
+    found = run(names=["localhost", "nobody.invalid", "a" * 70 + ".example.org"])["names"]
+    assert "127.0.0.1" in found.pop("localhost")
+    assert set(map(len, found.values())) == {0}
+
+
+def test_sees_paths(run: Run, tmp_path: Path) -> None:
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    paths = [str(tmp_path), str(dangling), str(tmp_path / "nowhere")]
+    assert run(paths=paths)["paths"] == dict(zip(paths, (True, True, False), strict=True))
+
+
+def test_reads_the_sites_of_an_nginx(run: Run, nginx: None) -> None:
+    assert run(nginx=True)["nginx"] == [
+        {
+            "path": "/etc/nginx/sites-enabled/wiki",
+            "names": ["wiki.example.org"],
+            "listens": ["443 ssl"],
+        }
+    ]
+    assert run()["nginx"] == []
+
+
+def test_tells_the_time(run: Run) -> None:
+    before = time.time()
+    assert before <= run()["time"] <= time.time()

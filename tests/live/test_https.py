@@ -1,0 +1,654 @@
+# Copyright: ailab.hub contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTPS as users and attackers meet it, with each source of certificates.
+
+It begins with a server that has a certificate of its own authority, and leaves it like that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import socket
+import ssl
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from .acme_authority import Authority, authority
+from .conftest import Play, Server
+from .jupyterhub_client import JupyterHubClient, LoginError
+
+NAME = "hub1.example.org"
+URL = f"https://{NAME}/"
+OTHER_NAME = "wiki.example.org"
+STATE = "/var/lib/ailab-hub/https"
+PEM = f"{STATE}/certificate.pem"
+MIB = 1024 * 1024
+# Longer than nginx waits by default for somebody who reads nothing.
+PAUSE_SECONDS = 65
+GOOD_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+)
+BAD_CIPHERS = (
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA384",
+    "ECDHE-ECDSA-AES128-CCM8",
+    "ECDHE-RSA-AES128-SHA256",
+    "DHE-RSA-AES128-GCM-SHA256",
+    "AES128-GCM-SHA256",
+    "AES128-SHA",
+    "DES-CBC3-SHA",
+    "aNULL",
+    "eNULL",
+)
+
+pytestmark = pytest.mark.usefixtures("names")
+Deploy = Callable[..., Play]
+
+
+@pytest.fixture(scope="module")
+def deploy(play: Callable[..., Play]) -> Deploy:
+    """Run the roles of hub and HTTPS, with some variables otherwise."""
+
+    def run(*arguments: str, **variables: Any) -> Play:
+        done = play("--tags=jupyterhub,hub_https", "-e", json.dumps(variables), *arguments)
+        assert done.returncode == 0, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def ca_file(play: Callable[..., Play]) -> str:
+    """The certificate of the server's authority, where the report says it is."""
+    done = play("--check", "--tags=hub_https")
+    assert done.returncode == 0, done.output
+    assert done.counts["changed"] == 0, done.output
+    found = re.search(r"here on the controller: (\S+?)['\"]?\s", done.output)
+    assert found, done.output
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def password(server: Server) -> str:
+    return server.run("cat /var/lib/ailab-hub/secrets/shared_user_password").strip()
+
+
+@pytest.fixture(scope="module")
+def alice(names: None, ca_file: str, password: str) -> Iterator[JupyterHubClient]:
+    """A user whose notebook runs, by a WebSocket that stays open from test to test."""
+    with JupyterHubClient(URL, ca_file=ca_file) as client:
+        client.login("alice", password)
+        client.start_server()
+        client.run_code("count = 0")
+        yield client
+        client.stop_server()
+
+
+def connect(server: Server, context: ssl.SSLContext, name: str = NAME) -> ssl.SSLSocket:
+    """A connection to the server by one of its names; ssl.SSLError where it cannot be trusted."""
+    raw = socket.create_connection((server.address, 443), timeout=10)
+    return context.wrap_socket(raw, server_hostname=name)
+
+
+def fingerprint(server: Server, name: str = NAME) -> str:
+    """Of the certificate that is served by a name, whoever issued it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with connect(server, context, name) as connection:
+        return hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
+
+
+def served(server: Server, ca_file: str | Path, name: str = NAME) -> dict[str, Any]:
+    """The certificate that is served by a name, checked with an authority."""
+    with connect(server, ssl.create_default_context(cafile=str(ca_file)), name) as connection:
+        return dict(connection.getpeercert() or {})
+
+
+def await_other_certificate(server: Server, former: str) -> None:
+    """nginx takes a moment to begin with what it was told to serve."""
+    deadline = time.monotonic() + 20
+    while fingerprint(server) == former:
+        assert time.monotonic() < deadline, "the former certificate is still served"
+        time.sleep(0.2)
+
+
+class StillOpen:
+    """Whether a user's notebook went on all the time, through one and the same WebSocket."""
+
+    def __init__(self, client: JupyterHubClient) -> None:
+        self._client = client
+        self._kernel = next(iter(client._kernels.values()))
+        self._count = int(client.run_code("print(count)"))
+
+    def check(self) -> None:
+        """The same connection still takes code, whose variables are still there."""
+        self._client.run_code("count += 1")
+        self._count += 1
+        assert int(self._client.run_code("print(count)")) == self._count
+        assert next(iter(self._client._kernels.values())) is self._kernel
+
+
+# A certificate of the server's own authority
+
+
+def test_who_knows_the_authority_gets_in(alice: JupyterHubClient) -> None:
+    assert alice.run_code("print(6 * 7)") == "42\n"
+
+
+def test_who_does_not_know_the_authority_is_warned(server: Server) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(server, ssl.create_default_context())
+
+
+def test_the_authority_counts_for_this_name_alone(server: Server, ca_file: str) -> None:
+    assert ("DNS", NAME) in served(server, ca_file)["subjectAltName"]
+    others = "subjectAltName = DNS:bank.example.com"
+    server.run(
+        f"cd {STATE} && openssl req -new -key ca.key -config certificate.cnf -out /tmp/x.csr"
+        f" && sed 's/^subjectAltName.*/{others}/' certificate.cnf > /tmp/x.cnf"
+        " && openssl x509 -req -in /tmp/x.csr -CA ca.crt -CAkey ca.key -set_serial 7"
+        " -extfile /tmp/x.cnf -extensions server -out /tmp/x.crt"
+    )
+    said = server.run(f"openssl verify -CAfile {STATE}/ca.crt /tmp/x.crt 2>&1", check=False)
+    assert "permitted subtree violation" in said
+
+
+def test_keys_are_roots_alone(server: Server) -> None:
+    listed = server.run(f"stat -c '%a %U %n' {STATE} {STATE}/*").splitlines()
+    assert len(listed) >= 6
+    assert [line for line in listed if not line.startswith(("600 root ", "700 root "))] == []
+
+
+def test_nobody_comes_in_beside_https(server: Server) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.address, 8000), timeout=5)
+    assert server.run("ss -Hltn sport = :8000").split()[3] == "127.0.0.1:8000"
+
+
+def test_plain_http_is_redirected(ca_file: str) -> None:
+    answer = requests.get(f"http://{NAME}/hub/login?next=%2Fx", allow_redirects=False, timeout=10)
+    assert answer.status_code == 301
+    assert answer.headers["Location"] == f"{URL}hub/login?next=%2Fx"
+
+
+def test_browsers_are_told_to_stay_with_https(ca_file: str) -> None:
+    for path in ("hub/login", "nowhere"):
+        answer = requests.get(URL + path, verify=ca_file, timeout=10)
+        assert answer.headers["Strict-Transport-Security"] == "max-age=63072000"
+
+
+def test_cookies_are_sent_by_https_alone(ca_file: str, password: str) -> None:
+    with JupyterHubClient(URL, ca_file=ca_file) as bob:
+        bob.login("bob", password)
+        jar: CookieJar = bob._session.cookies
+        cookies = list(jar)
+    assert {"jupyterhub-session-id", "_xsrf"} <= {cookie.name for cookie in cookies}
+    assert [cookie.name for cookie in cookies if not cookie.secure] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "works"),
+    [
+        (ssl.TLSVersion.TLSv1, False),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_versions_of_tls(version: ssl.TLSVersion, works: bool, server: Server) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    # This machine's own OpenSSL must not be what refuses.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    if works:
+        with connect(server, context) as connection:
+            assert connection.version() == version.name.replace("_", ".")
+    else:
+        with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version|unsupported protocol"):
+            connect(server, context)
+
+
+@pytest.mark.parametrize(
+    ("cipher", "works"),
+    [*((name, True) for name in GOOD_CIPHERS), *((name, False) for name in BAD_CIPHERS)],
+)
+def test_ciphers(cipher: str, works: bool, server: Server) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    except ssl.SSLError:
+        pytest.skip("this machine's OpenSSL does not know it either")
+    if works:
+        with connect(server, context) as connection:
+            assert (connection.cipher() or ("",))[0] == cipher
+    else:
+        with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
+            connect(server, context)
+
+
+def test_the_hub_sees_where_users_come_from_whatever_they_say(server: Server, ca_file: str) -> None:
+    forged = "203.0.113.66"
+    headers = dict.fromkeys(("X-Forwarded-For", "X-Real-IP"), forged)
+    headers["Forwarded"] = f"for={forged}"
+    requests.get(f"{URL}hub/forged-headers", headers=headers, verify=ca_file, timeout=10)
+    (line,) = server.run("docker logs jupyterhub 2>&1 | grep forged-headers").splitlines()
+    assert forged not in line
+    with socket.create_connection((server.address, 22), timeout=10) as connection:
+        assert f"@{connection.getsockname()[0]})" in line
+
+
+# What goes through
+
+
+def test_large_files_and_slow_readers_pass(alice: JupyterHubClient) -> None:
+    size = 200 * MIB
+    text = "0123456789abcdef" * (size // 16)
+    path = f"{alice.server_url()}api/contents/large.txt"
+    alice.request("PUT", path, json={"type": "file", "format": "text", "content": text})
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    name = "/home/jupyter/notebooks/large.txt"
+    code = f"import hashlib; print(hashlib.sha256(open({name!r}, 'rb').read()).hexdigest())"
+    assert alice.run_code(code).strip() == digest
+    download = alice._session.get(f"{alice.server_url()}files/large.txt", stream=True, timeout=60)
+    assert download.ok
+    arrived = hashlib.sha256()
+    for number, chunk in enumerate(download.iter_content(MIB)):
+        if number == 3:
+            time.sleep(PAUSE_SECONDS)
+        arrived.update(chunk)
+    assert arrived.hexdigest() == digest
+    alice.run_code(f"import os; os.remove({name!r})")
+
+
+def test_a_websocket_survives_reloads(server: Server, alice: JupyterHubClient) -> None:
+    notebook = StillOpen(alice)
+    workers = set(server.run("pgrep -P $(cat /run/nginx.pid)").split())
+    for _ in range(3):
+        server.run("nginx -t -q && systemctl reload nginx")
+        time.sleep(1)
+        notebook.check()
+    assert set(server.run("pgrep -P $(cat /run/nginx.pid)").split()) - workers
+
+
+def let_certificate_end_soon(server: Server) -> str:
+    """Have a certificate in place that ends in ten days; return its fingerprint."""
+    former = fingerprint(server)
+    server.run(
+        f"cd {STATE} && openssl req -new -key certificate.pem -config certificate.cnf -out /tmp/old.csr"
+        " && openssl x509 -req -in /tmp/old.csr -CA ca.crt -CAkey ca.key -set_serial 7 -days 10"
+        " -extfile certificate.cnf -extensions server -out /tmp/old.crt"
+        " && openssl pkey -in certificate.pem >> /tmp/old.crt"
+        " && install -m 0600 /tmp/old.crt certificate.pem && rm /tmp/old.* && systemctl reload nginx"
+    )
+    await_other_certificate(server, former)
+    return fingerprint(server)
+
+
+def days_left(certificate: dict[str, Any]) -> float:
+    return (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
+
+
+def test_the_timer_renews_the_certificate_under_an_open_websocket(
+    server: Server, ca_file: str, alice: JupyterHubClient
+) -> None:
+    notebook = StillOpen(alice)
+    former = let_certificate_end_soon(server)
+    assert 9 < days_left(served(server, ca_file)) < 11
+    assert "ailab-hub-certificate.timer" in server.run("systemctl list-timers --no-legend")
+    server.run("systemctl start ailab-hub-certificate.service")
+    await_other_certificate(server, former)
+    assert days_left(served(server, ca_file)) > 80
+    notebook.check()
+
+
+def test_a_run_renews_it_as_well(server: Server, ca_file: str, deploy: Deploy) -> None:
+    let_certificate_end_soon(server)
+    done = deploy()
+    assert done.counts["changed"] == 1
+    assert days_left(served(server, ca_file)) > 80
+    assert deploy().counts["changed"] == 0
+
+
+# Guessing
+
+
+def guess(ca_file: str, stop: threading.Event, name: str, answers: list[int]) -> None:
+    """Try passwords as fast as it goes, with the cookie a form needs."""
+    with JupyterHubClient(URL, ca_file=ca_file) as client:
+        page = client.request("GET", "hub/login")
+        token = (re.search(r'name="_xsrf" value="([^"]*)"', page.text) or ["", ""])[1]
+        while not stop.is_set():
+            data = {"username": name, "password": "wrong password", "_xsrf": token}
+            answer = client._session.post(f"{URL}hub/login", data=data, timeout=30)
+            answers.append(answer.status_code)
+
+
+def median_seconds(ca_file: str, number: int) -> float:
+    """How long the hub takes for a page others look at."""
+    with requests.Session() as session:
+        session.verify = ca_file
+        session.trust_env = False
+        times = []
+        for _ in range(number):
+            begun = time.perf_counter()
+            assert session.get(f"{URL}hub/login", timeout=30).ok
+            times.append(time.perf_counter() - begun)
+            time.sleep(0.05)
+    return statistics.median(times)
+
+
+def test_who_guesses_passwords_is_slowed_down_and_nobody_else_is(
+    ca_file: str, alice: JupyterHubClient
+) -> None:
+    quiet = median_seconds(ca_file, 40)
+    stop = threading.Event()
+    answers: list[int] = []
+    begun = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        guessing = [pool.submit(guess, ca_file, stop, "mallory", answers) for _ in range(4)]
+        time.sleep(10)
+        busy = median_seconds(ca_file, 80)
+        notebook = alice.run_code("print('goes on')")
+        stop.set()
+        for guesser in guessing:
+            guesser.result()
+    per_minute = 60 * len(answers) / (time.monotonic() - begun)
+    print(f"{per_minute:.0f} guesses a minute; a page takes {quiet:.3f} s, then {busy:.3f} s")
+    assert notebook == "goes on\n"
+    assert answers.count(403) <= 10
+    assert answers.count(429) > len(answers) * 0.9
+    assert per_minute > 5000
+
+
+def test_a_guessed_account_tells_how_long_to_wait(ca_file: str, password: str) -> None:
+    with JupyterHubClient(URL, ca_file=ca_file) as client:
+        # The address itself may have to wait for the guesses before.
+        time.sleep(1)
+        for _ in range(6):
+            with pytest.raises(LoginError, match="Invalid"):
+                client.login("carol", "wrong password")
+        response = client._session.get(f"{URL}hub/login")
+        token = (re.search(r'name="_xsrf" value="([^"]*)"', response.text) or ["", ""])[1]
+        data = {"username": "carol", "password": password, "_xsrf": token}
+        refused = client._session.post(f"{URL}hub/login", data=data, timeout=30)
+        assert refused.status_code == 429
+        assert "Too many wrong passwords for this account" in refused.text
+        time.sleep(int(refused.headers["Retry-After"]))
+        client.login("carol", password)
+
+
+# Wrong values
+
+
+def issue(folder: Path, *names: str, days: int = 30, key: Path | None = None) -> tuple[Path, Path]:
+    """A certificate by an authority that stands in for a public one, and its key."""
+    certificate, own_key = folder / "hub.crt", key or folder / "hub.key"
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    command = ["openssl", "req", "-x509", "-subj", "/CN=hub", "-days", str(days)]
+    command += [
+        "-addext",
+        f"subjectAltName={alternatives}",
+        "-addext",
+        "extendedKeyUsage=serverAuth",
+    ]
+    command += ["-out", str(certificate)]
+    command += (
+        ["-key", str(key)]
+        if key
+        else [
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-noenc",
+            "-keyout",
+            str(own_key),
+        ]
+    )
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, own_key
+
+
+def refused(play: Callable[..., Play], server: Server, **variables: Any) -> str:
+    """What a run with wrong values says, which must leave everything as it is."""
+    before = server.run(f"sha256sum {PEM} /etc/nginx/sites-available/ailab-hub; docker ps -q")
+    certificate = fingerprint(server)
+    done = play("-e", json.dumps(variables))
+    assert done.returncode != 0
+    assert done.counts["changed"] == 0, done.output
+    assert fingerprint(server) == certificate
+    assert before == server.run(
+        f"sha256sum {PEM} /etc/nginx/sites-available/ailab-hub; docker ps -q"
+    )
+    return " ".join(done.output.split())
+
+
+def test_files_that_cannot_serve_are_refused(
+    play: Callable[..., Play], server: Server, tmp_path: Path
+) -> None:
+    certificate, _key = issue(tmp_path, "other.example.org", days=1)
+    other = tmp_path / "other"
+    other.mkdir()
+    _certificate, other_key = issue(other, NAME)
+    other_key.chmod(0o644)
+    said = refused(
+        play,
+        server,
+        hub_https_certificate="files",
+        hub_https_certificate_file=str(certificate),
+        hub_https_key_file=str(other_key),
+    )
+    assert "the key of another certificate" in said
+    assert f"one that covers {NAME}" in said
+    assert "mode 0644, with which others than its owner may use the key" in said
+
+
+def test_a_port_that_is_taken_is_refused(play: Callable[..., Play], server: Server) -> None:
+    said = refused(play, server, hub_https_port=22)
+    assert "hub_https_port: found 22 taken by sshd" in said
+
+
+def test_a_name_acme_cannot_find_is_refused(play: Callable[..., Play], server: Server) -> None:
+    said = refused(
+        play,
+        server,
+        hub_https_certificate="acme",
+        hub_https_acme_agree_to_terms=True,
+        hub_https_hostname="nobody.invalid",
+    )
+    assert "nobody.invalid, which does not resolve on the server" in said
+
+
+def test_a_site_nginx_refuses_leaves_the_one_it_has(
+    play: Callable[..., Play], server: Server
+) -> None:
+    """Nothing the preflight knows of: another site has a zone of the same name."""
+    path = "/etc/nginx/conf.d/clash.conf"
+    server.run(f"echo 'limit_req_zone $uri zone=ailab_hub_sign_in:1m rate=1r/s;' > {path}")
+    site = server.run("sha256sum /etc/nginx/sites-available/ailab-hub")
+    certificate = fingerprint(server)
+    try:
+        done = play("--tags=hub_https", "-e", json.dumps({"hub_https_max_body_size": "1g"}))
+    finally:
+        server.run(f"rm {path}")
+    assert done.returncode != 0
+    assert "ailab_hub_sign_in" in done.output
+    assert server.run("sha256sum /etc/nginx/sites-available/ailab-hub") == site
+    server.run("systemctl reload nginx")
+    assert fingerprint(server) == certificate
+
+
+# Another site
+
+
+@pytest.fixture
+def other_site(server: Server) -> Iterator[None]:
+    """Somebody else's site on the same nginx, that answers to any name."""
+    server.run(
+        "install -d -m 0700 /etc/wiki && openssl req -x509 -newkey rsa:2048 -noenc -days 5 -subj /CN=wiki"
+        f" -addext subjectAltName=DNS:{OTHER_NAME} -keyout /etc/wiki/key -out /etc/wiki/crt 2>&1"
+    )
+    site = (
+        f"server {{ listen 80; listen 443 ssl; server_name {OTHER_NAME}; ssl_certificate /etc/wiki/crt;"
+        " ssl_certificate_key /etc/wiki/key; location / { return 200 'the wiki'; } }"
+    )
+    server.run(
+        f"echo {shlex.quote(site)} > /etc/nginx/sites-enabled/wiki && systemctl reload nginx"
+    )
+    yield
+    server.run("rm -r /etc/nginx/sites-enabled/wiki /etc/wiki && systemctl reload nginx")
+
+
+def test_another_site_stays_as_it_is(
+    server: Server, ca_file: str, deploy: Deploy, other_site: None, play: Callable[..., Play]
+) -> None:
+    time.sleep(1)
+    before = fingerprint(server, OTHER_NAME)
+    site = server.run("sha256sum /etc/nginx/sites-enabled/wiki /etc/nginx/nginx.conf")
+    done = deploy(hub_https_max_body_size="11g")
+    assert done.counts["changed"] == 1
+    assert fingerprint(server, OTHER_NAME) == before != fingerprint(server)
+    for scheme in ("http", "https"):
+        for name in (OTHER_NAME, "unknown.example.org"):
+            answer = requests.get(f"{scheme}://{name}/", verify=False, timeout=10)
+            assert answer.text == "the wiki", (scheme, name)
+    assert server.run("sha256sum /etc/nginx/sites-enabled/wiki /etc/nginx/nginx.conf") == site
+    assert served(server, ca_file)
+    said = refused(play, server, hub_https_hostname=OTHER_NAME)
+    assert "which nginx serves from /etc/nginx/sites-enabled/wiki already" in said
+
+
+# A certificate of one's own
+
+
+def test_a_certificate_from_files(
+    server: Server, deploy: Deploy, tmp_path: Path, alice: JupyterHubClient
+) -> None:
+    certificate, key = issue(tmp_path, NAME)
+    notebook = StillOpen(alice)
+    values = {
+        "hub_https_certificate": "files",
+        "hub_https_certificate_file": str(certificate),
+        "hub_https_key_file": str(key),
+    }
+    before = fingerprint(server)
+    done = deploy("--diff", "-vvv", **values)
+    secret = "".join(key.read_text().splitlines()[1:-1])
+    assert secret[:40] not in done.output.replace("\n", "").replace("\\n", "")
+    await_other_certificate(server, before)
+    assert ("DNS", NAME) in served(server, certificate)["subjectAltName"]
+    assert server.run(f"stat -c '%a %U' {PEM}").strip() == "600 root"
+    assert "ailab-hub-certificate" not in server.run("systemctl list-timers --all --no-legend")
+    notebook.check()
+    assert deploy(**values).counts["changed"] == 0
+    issue(tmp_path, NAME, key=key)
+    before = fingerprint(server)
+    assert deploy(**values).counts["changed"] == 2
+    await_other_certificate(server, before)
+    notebook.check()
+
+
+# A certificate of an ACME authority
+
+
+@pytest.fixture(scope="module")
+def acme(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    folder = tmp_path_factory.mktemp("acme")
+    server.run(f"grep -q {NAME} /etc/hosts || echo '{server.address} {NAME}' >> /etc/hosts")
+    with authority("https-authority", folder, NAME, server.address) as found:
+        yield found
+
+
+def test_an_acme_authority_issues_and_certbot_renews(
+    server: Server,
+    deploy: Deploy,
+    play: Callable[..., Play],
+    acme: Authority,
+    alice: JupyterHubClient,
+    tmp_path: Path,
+) -> None:
+    notebook = StillOpen(alice)
+    before = fingerprint(server)
+    done = deploy("--diff", "-vvv", **acme.variables)
+    assert acme.hmac_key not in done.output
+    await_other_certificate(server, before)
+    roots = acme.roots(tmp_path / "roots.pem")
+    assert ("DNS", NAME) in served(server, roots)["subjectAltName"]
+    notebook.check()
+    assert deploy(**acme.variables).counts["changed"] == 0
+    assert deploy("--check", **acme.variables).counts["changed"] == 0
+
+    # What certbot's timer starts, for a certificate it thinks ends soon.
+    assert "certbot.timer" in server.run("systemctl list-timers --no-legend")
+    server.run("sed -i '1i renew_before_expiry = 10 years' /etc/letsencrypt/renewal/ailab-hub.conf")
+    before = fingerprint(server)
+    server.run("systemctl start certbot.service", timeout=120)
+    await_other_certificate(server, before)
+    assert served(server, roots)
+    notebook.check()
+
+    acme.stop()
+    before = fingerprint(server)
+    server.run("systemctl start certbot.service", check=False, timeout=120)
+    assert "ailab-hub" in server.run("systemctl --failed --no-legend; certbot certificates 2>&1")
+    assert fingerprint(server) == before
+    assert deploy(**acme.variables).counts["changed"] == 0
+    said = play(
+        "--tags=hub_https",
+        "-e",
+        json.dumps({**acme.variables, "hub_https_acme_email": "other@example.org"}),
+    )
+    assert said.returncode != 0
+    assert f"No certificate was issued for {NAME}" in " ".join(said.output.split())
+    assert "The hub keeps the one it had" in " ".join(said.output.split())
+    assert fingerprint(server) == before
+    notebook.check()
+    server.run("systemctl reset-failed")
+    acme.start()
+
+
+def test_leaving_an_acme_authority_leaves_nothing_of_it(
+    server: Server, ca_file: str, deploy: Deploy, acme: Authority, alice: JupyterHubClient
+) -> None:
+    notebook = StillOpen(alice)
+    before = fingerprint(server)
+    deploy()
+    await_other_certificate(server, before)
+    assert served(server, ca_file)
+    notebook.check()
+    assert server.run("ls /etc/letsencrypt/renewal").split() == []
+    assert "ailab-hub" not in server.run("systemctl cat certbot.service")
+    assert deploy().counts["changed"] == 0
+
+
+def test_without_https_the_hub_is_reached_as_before(
+    server: Server, deploy: Deploy, ca_file: str
+) -> None:
+    deploy(hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
+    assert requests.get(f"http://{server.address}:8000/hub/health", timeout=10).ok
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.address, 443), timeout=5)
+    again = deploy(hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
+    assert again.counts["changed"] == 0
+    deploy()
+    assert served(server, ca_file)
