@@ -28,6 +28,9 @@ def problems(authenticator: str, **variables: Any) -> list[Problem]:
     values = {}
     for name, spec in OPTIONS.items():
         value = given.pop(name.removeprefix("jupyterhub_"), spec.get("default"))
+        if isinstance(value, str) and "{{" in value:
+            # What another role's variable says by default.
+            continue
         converted = convert(name, spec, value)
         assert not converted.problems, converted.problems
         values[name] = converted.value
