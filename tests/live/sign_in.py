@@ -43,7 +43,11 @@ def checked(variables: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
     problems = []
     for name, spec in options.items():
-        converted = convert(name, spec, variables.get(name, spec.get("default")))
+        value = variables.get(name, spec.get("default"))
+        if isinstance(value, str) and "{{" in value:
+            # What the variables of another role say where that role is not used.
+            value = {"bool": False}.get(spec["type"], "")
+        converted = convert(name, spec, value)
         values[name] = converted.value
         problems += converted.problems
     problems += [

@@ -113,7 +113,7 @@ def with_service(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     folder = tmp_path_factory.mktemp("hub")
-    with LocalHub(folder, hub_config(folder), with_service(folder)) as hub:
+    with LocalHub(folder, hub_config(folder), code=with_service(folder)) as hub:
         with JupyterHubClient(hub.url) as admin:
             admin.login(ADMIN, "any")
             grace = admin.api("POST", f"users/{ADMIN}/tokens", {})["token"]
@@ -506,7 +506,7 @@ def test_groups_of_the_sign_in_are_left_to_it_or_told_why_not(
 ) -> None:
     config = hub_config(tmp_path)
     config["Authenticator"]["manage_groups"] = True
-    with LocalHub(tmp_path, config, with_service(tmp_path)) as hub:
+    with LocalHub(tmp_path, config, code=with_service(tmp_path)) as hub:
         result = module_runner(capsys, monkeypatch)(
             jupyterhub_group,
             url=hub.url,
