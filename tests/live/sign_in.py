@@ -27,6 +27,7 @@ ROLE = ROOT / "roles" / "jupyterhub"
 SECRETS = {
     "shared_user_password": "password-of-users",
     "shared_admin_password": "password-of-administrators-0123456789",
+    "crypt_keys": f"{'1' * 64}\n{'2' * 64}",
     "remote_user_secret": "secret-of-the-entrance-0123456789abcdef",
 }
 
