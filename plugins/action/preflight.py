@@ -25,6 +25,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import
     certificate_problem,
     check_values,
     key_problem,
+    logo_problem,
 )
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
     check_host,
@@ -54,6 +55,7 @@ KNOWN_VARIABLES = "jupyterhub_known_variables"
 CA_FILES = ("lab_image_ca_file", "hub_image_ca_file", "hub_https_acme_ca_file")
 CA_TARGET = "hub_https_internal_ca_file"
 KEY_FILE = "docker_engine_repository_key_file"
+LOGO_FILE = "jupyterhub_logo_file"
 
 # How near (0 to 1) a name of another role must be: half of it, the prefix, differs already.
 OTHER_ROLE_LIKENESS = 0.75
@@ -177,6 +179,9 @@ class ActionModule(ActionBase):
             values[CA_TARGET] = self._loader.path_dwim(values[CA_TARGET])
         if values.get("hub_https_certificate") == "files":
             yield from self._check_certificate(values, inventory_dir)
+        if values.get(LOGO_FILE):
+            values[LOGO_FILE] = self._find(values[LOGO_FILE], inventory_dir)
+            yield from _logo(values[LOGO_FILE])
         for index, entry in enumerate(values.get("lab_image_material") or []):
             yield from self._check_material(f"lab_image_material[{index}]", entry, inventory_dir)
         for index, registry in enumerate(values.get("docker_engine_registries") or []):
@@ -328,6 +333,17 @@ def _archive_problem(path: str) -> str:
 
 def _ssh_key_problem(path: str) -> str:
     return str(ssh_key_problem(Path(path).read_text(encoding="utf-8", errors="replace")))
+
+
+def _logo(path: str) -> Iterator[Problem]:
+    expected = "a picture on the controller, PNG, SVG, JPEG, GIF or WebP, of at most 1 MiB"
+    mend = f"Put the file there, or correct {LOGO_FILE}."
+    try:
+        problem = logo_problem(path, Path(path).read_bytes())
+    except OSError as exc:
+        problem = str(exc.strerror)
+    if problem:
+        yield Problem(LOGO_FILE, f"{path}: {problem}", expected, mend)
 
 
 def _ca_file(name: str, path: str) -> Iterator[Problem]:

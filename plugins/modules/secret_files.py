@@ -78,6 +78,18 @@ options:
           - With neither of the two, the file must exist and is kept.
         type: str
         default: ""
+      rotate:
+        description:
+          - Replaces the random secret that is there by a new one, each time the module runs.
+          - It does nothing where O(files[].content) is given.
+        type: bool
+        default: false
+      keep:
+        description:
+          - How many former secrets stay in the file when it is rotated, below the new one, each in
+            a line of its own, the last one first.
+        type: int
+        default: 0
   absent_except:
     description:
       - A pattern such as V(secret_config-*.json). Files of the folder that match it and that
@@ -110,6 +122,18 @@ EXAMPLES = r"""
       - name: secret_config-{fingerprint}.json
         content: "{{ {'GitHubOAuthenticator': {'client_secret': vault_client_secret}} | to_json }}"
   register: _secret_config
+
+- name: The secrets are replaced, and what the former key encrypted can still be read
+  ailab.hub.secret_files:
+    directory: /var/lib/ailab-hub/secrets
+    files:
+      - name: cookie_secret
+        bytes: 32
+        rotate: true
+      - name: crypt_keys
+        bytes: 32
+        rotate: true
+        keep: 1
 
 - name: Only the secret configuration in use is left
   ailab.hub.secret_files:
@@ -194,12 +218,15 @@ class Wanted(t.NamedTuple):
     """One entry of the option files.
 
     asked: the name as it was given. size: random bytes to make, 0 for none. content: what the file
-    shall hold, None where the host's own content counts.
+    shall hold, None where the host's own content counts. rotate: whether a random one is made anew.
+    keep: how many former ones stay below it.
     """
 
     asked: str
     size: int
     content: bytes | None
+    rotate: bool = False
+    keep: int = 0
 
     def name(self, fingerprint: str) -> str:
         """The name on disk, for the fingerprint of the content."""
@@ -253,7 +280,13 @@ def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
             raise Refused(f"files: {name}: bytes must be 1 or more")
         if name in [other.asked for other in wanted]:
             raise Refused(f"files: {name} is named twice")
-        wanted.append(Wanted(name, size, content))
+        keep = entry.get("keep") or 0
+        if keep < 0:
+            raise Refused(f"files: {name}: keep must be 0 or more")
+        rotate = bool(entry.get("rotate"))
+        if rotate and not size:
+            raise Refused(f"files: {name}: rotate needs bytes, the size of what is made")
+        wanted.append(Wanted(name, size, content, rotate, keep))
     return wanted
 
 
@@ -434,7 +467,8 @@ class SecretFiles:
         path = os.path.join(self.directory.path, name)
         found = self.directory.read(name)
         kept = found.content if found and found.content else None
-        content = wanted.content or kept
+        rotates = wanted.rotate and kept is not None and wanted.content is None
+        content = wanted.content or (None if rotates else kept)
         makes = content is None and wanted.size > 0
         if content is None and not makes and self.directory.write:
             raise Refused(f"{path}: missing, and neither content nor bytes to make it of")
@@ -451,7 +485,12 @@ class SecretFiles:
             self.after[name] = str(self.attributes) + (" (new content)" if found and writes else "")
         if self.directory.write and makes:
             made = secrets.token_hex(wanted.size).encode()
-            content = self.directory.make(name, made, self.attributes)
+            if rotates:
+                former = t.cast(bytes, kept).split()[: wanted.keep]
+                content = b"\n".join([made, *former])
+                self.directory.replace(name, content, self.attributes)
+            else:
+                content = self.directory.make(name, made, self.attributes)
         elif self.directory.write and content is not None and writes:
             self.directory.replace(name, content, self.attributes)
         elif self.directory.write and changed:
@@ -572,6 +611,8 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "bytes": {"type": "int"},
                     "content": {"type": "str", "default": "", "no_log": True},
+                    "rotate": {"type": "bool", "default": False},
+                    "keep": {"type": "int", "default": 0},
                 },
             },
             "absent_except": {"type": "str"},

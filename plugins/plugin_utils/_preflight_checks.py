@@ -57,6 +57,17 @@ AUTHENTICATORS = (
     *("remote-user", "shared-password"),
 )
 
+# How pictures begin, by the suffix of their name.
+PICTURES = {
+    "gif": rb"GIF8[79]a",
+    "jpeg": rb"\xff\xd8\xff",
+    "jpg": rb"\xff\xd8\xff",
+    "png": rb"\x89PNG\r\n\x1a\n",
+    "svg": rb"\s*(?:<\?xml.*?\?>|<!--.*?-->|<!DOCTYPE.*?>|\s)*<svg[\s>]",
+    "webp": rb"RIFF....WEBP",
+}
+MAX_LOGO = 1024 * 1024
+
 _HOST = (
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
@@ -101,6 +112,21 @@ def certificate_problem(text: str) -> str:
         context.load_verify_locations(cadata="\n".join(blocks))
     except (ssl.SSLError, TypeError, ValueError):
         return "a certificate that cannot be read"
+    return ""
+
+
+def logo_problem(name: str, content: bytes) -> str:
+    """What is wrong with a file that should be a picture for a page; empty if nothing.
+
+    :arg name: of the file, whose suffix tells browsers what it is.
+    """
+    suffix = name.rpartition(".")[2].lower()
+    if suffix not in PICTURES:
+        return f"none of the suffixes {', '.join(sorted(PICTURES))}"
+    if len(content) > MAX_LOGO:
+        return f"{len(content)} bytes"
+    if not re.match(PICTURES[suffix], content, re.DOTALL):
+        return f"no picture of the kind {suffix}"
     return ""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import jinja2
 import yaml
+from ansible_collections.ailab.hub.plugins.filter.branding_traits import branding_traits
 from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import (
     authenticator_traits,
 )
@@ -27,6 +28,7 @@ ROLE = ROOT / "roles" / "jupyterhub"
 SECRETS = {
     "shared_user_password": "password-of-users",
     "shared_admin_password": "password-of-administrators-0123456789",
+    "crypt_keys": f"{'1' * 64}\n{'2' * 64}",
     "remote_user_secret": "secret-of-the-entrance-0123456789abcdef",
 }
 
@@ -78,11 +80,15 @@ def hub_of(folder: Path, secrets: Mapping[str, str] | None = None, **variables: 
     text = environment.get_template("authenticator.py.j2").render(_jupyterhub_checked=values)
     template = (ROLE / "templates" / "jupyterhub_config.py.j2").read_text()
     imports = [line for line in template.splitlines() if line.startswith("from ailab_hub.")]
-    lines = "\n".join([*imports, text.replace("/run/secrets/", f"{store}/")])
-    config = {
-        name: {**traits, **values["config"].pop(name, {})}
-        for name, traits in authenticator_traits(values).items()
-    }
-    config.update(values["config"])
-    config["JupyterHub"] = {"spawner_class": "simple", **config["JupyterHub"]}
+    lines = "\n".join(
+        [
+            *imports,
+            "c.JupyterHub.template_paths = [TEMPLATES]",
+            text.replace("/run/secrets/", f"{store}/"),
+        ]
+    )
+    config: dict[str, dict[str, Any]] = {"JupyterHub": {"spawner_class": "simple"}}
+    for source in (authenticator_traits(values), branding_traits(values), values["config"]):
+        for name, traits in source.items():
+            config.setdefault(name, {}).update(traits)
     return LocalHub(folder, config, lines)

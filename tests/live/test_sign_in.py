@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from .jupyterhub_client import JupyterHubClient, JupyterHubError, LoginError
 from .local_hub import TOKEN, LocalHub
@@ -28,6 +30,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
         authenticator="shared-password",
         admin_users=["grace"],
         allowed_users=["alice", "mallory"],
+        title="R&D <hub>",
+        announcement="Down on Monday, 8 < 9 <script>alert(1)</script>",
+        login_message="Staff & students",
         config={"Authenticator": {"blocked_users": ["mallory"]}},
     ) as running:
         yield running
@@ -82,3 +87,16 @@ def test_administrators_get_into_servers_where_that_is_asked_for(tmp_path: Path)
         assert "access:servers" in grace.me()["scopes"]
         grace.api("POST", "users/carol")
         carol.login("carol", USER)
+
+
+def test_pages_have_the_title_and_what_is_to_be_told_as_text(hub: LocalHub) -> None:
+    login = requests.get(f"{hub.url}hub/login", timeout=30).text
+    assert re.search(r"<title>\s*R&amp;D &lt;hub&gt;\s*</title>", login)
+    told = "Down on Monday, 8 &lt; 9 &lt;script&gt;alert(1)&lt;/script&gt;"
+    assert f"{told}<br>Staff &amp; students</div>" in login
+    assert "<script>alert(1)" not in login
+    with JupyterHubClient(hub.url) as alice:
+        alice.login("alice", USER)
+        home = alice.request("GET", "hub/home").text
+    assert f"{told}</div>" in home
+    assert "Approve users" not in home

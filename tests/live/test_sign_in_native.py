@@ -134,6 +134,16 @@ def test_a_very_long_password_is_no_error_of_the_hub(hub: LocalHub) -> None:
     assert refusal.value.status == 403
 
 
+def test_the_pages_lead_to_approval_and_to_another_password(
+    hub: LocalHub, grace: JupyterHubClient
+) -> None:
+    home = grace.request("GET", "hub/home").text
+    assert 'href="/hub/authorize"' in home
+    assert 'href="/hub/change-password"' in home
+    page = requests.get(f"{hub.url}hub/login", timeout=30).text
+    assert 'href="/hub/authorize"' not in page
+
+
 def test_users_may_not_see_the_page_of_approvals(hub: LocalHub, grace: JupyterHubClient) -> None:
     sign_up(hub, "carol")
     approve(grace, "carol")

@@ -35,7 +35,7 @@ RESERVED = {
     "ansible_facts", "attempts", "changed", "deprecations", "diff", "exception", "failed", "host",
     "invocation", "msg", "results", "retries", "skipped", "warnings", *dir(dict),
 }  # fmt: skip
-SECRET_NAME = re.compile(r"(password|secret|token)(?!_url$)|(?<!^username_)key$")
+SECRET_NAME = re.compile(r"(password|secret|token)(?!_url$)|(?<!username_)key$")
 
 
 def load(role: str, file: str) -> dict[str, Any]:

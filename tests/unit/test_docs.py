@@ -102,6 +102,7 @@ def _write_files_pages_name(folder: Path) -> None:
     (folder / "docker.asc").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
     with tarfile.open(folder / "course.tar.gz", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("lesson.ipynb"))
+    (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     key = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
     )

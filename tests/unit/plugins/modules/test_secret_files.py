@@ -89,6 +89,57 @@ def test_an_empty_file_is_no_secret_and_is_filled(run: Run, directory: Path) -> 
     assert len((directory / "token").read_text()) == 16
 
 
+def test_a_rotated_secret_is_another_one_each_time(run: Run, directory: Path) -> None:
+    entry = {"name": "cookie_secret", "bytes": 32, "rotate": True}
+    secrets = set()
+    for _run in range(3):
+        result = run(files=[entry])
+        assert result["files"][0]["changed"]
+        secrets.add((directory / "cookie_secret").read_text())
+    assert len(secrets) == 3
+    assert {len(bytes.fromhex(secret)) for secret in secrets} == {32}
+
+
+def test_former_secrets_stay_below_the_new_one_as_long_as_asked_for(
+    run: Run, directory: Path
+) -> None:
+    entry = {"name": "crypt_keys", "bytes": 32, "keep": 1}
+    run(files=[entry])
+    first = (directory / "crypt_keys").read_text()
+    run(files=[entry])
+    assert (directory / "crypt_keys").read_text() == first
+    run(files=[{**entry, "rotate": True}])
+    second, *former = (directory / "crypt_keys").read_text().split()
+    assert former == [first]
+    run(files=[{**entry, "rotate": True}])
+    third, *former = (directory / "crypt_keys").read_text().split()
+    assert former == [second]
+    assert len({first, second, third}) == 3
+
+
+def test_a_content_that_is_given_is_not_rotated(run: Run, directory: Path) -> None:
+    entry = {"name": "token", "bytes": 32, "content": "given", "rotate": True}
+    run(files=[entry])
+    assert not run(files=[entry])["changed"]
+    assert (directory / "token").read_text() == "given"
+
+
+def test_check_mode_tells_of_a_rotation_and_does_nothing(run: Run, directory: Path) -> None:
+    run(files=[{"name": "cookie_secret", "bytes": 32}])
+    before = snapshot(directory)
+    entry = {"name": "cookie_secret", "bytes": 32, "rotate": True}
+    result = run(files=[entry], check_mode=True, diff=True)
+    assert result["files"][0] == {
+        "name": "cookie_secret",
+        "path": str(directory / "cookie_secret"),
+        "changed": True,
+        "fingerprint": "check-mode",
+    }
+    assert "cookie_secret" in result["diff"]["after"]
+    assert "(new content)" in result["diff"]["after"]
+    assert snapshot(directory) == before
+
+
 def test_nobody_but_the_owner_gets_at_the_files(run: Run, directory: Path) -> None:
     run(files=[{"name": "token", "bytes": 32}])
     assert mode(directory) == 0o700
@@ -273,6 +324,8 @@ def test_a_content_that_is_part_of_a_path_does_not_mask_the_path(run: Run, direc
         ([{"name": "x-{fingerprint}", "bytes": 8}], "needs a content to take the fingerprint of"),
         ([{"name": "x", "bytes": 0}], "bytes must be 1 or more"),
         ([{"name": "x", "bytes": -5}], "bytes must be 1 or more"),
+        ([{"name": "x", "bytes": 8, "keep": -1}], "keep must be 0 or more"),
+        ([{"name": "x", "content": "0815", "rotate": True}], "rotate needs bytes"),
         ([{"name": "x", "bytes": 8}, {"name": "x", "content": "y"}], "x is named twice"),
         ([{"name": "x"}], "x: missing, and neither content nor bytes"),
     ],

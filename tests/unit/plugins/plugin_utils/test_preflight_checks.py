@@ -14,6 +14,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import
     certificate_problem,
     check_values,
     key_problem,
+    logo_problem,
 )
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
 
@@ -450,3 +451,36 @@ def test_certificates_with_comments_are_fine(certificate: str) -> None:
 )
 def test_a_broken_certificate_is_told(text: str, problem: str) -> None:
     assert problem in certificate_problem(text)
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("logo.png", PNG),
+        ("/a/Logo.PNG", PNG),
+        ("logo.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        ("logo.svg", b"<?xml version='1.0'?>\n<!-- made by x -->\n<!DOCTYPE svg>\n<svg>\n</svg>"),
+        ("logo.jpg", b"\xff\xd8\xff\xe0"),
+        ("logo.gif", b"GIF89a"),
+        ("logo.webp", b"RIFF\x00\x00\x00\nWEBPVP8 "),
+    ],
+)
+def test_a_picture_is_one(name: str, content: bytes) -> None:
+    assert logo_problem(name, content) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("logo.html", b"<svg/>", "none of the suffixes gif, jpeg"),
+        ("logo", PNG, "none of the suffixes"),
+        ("logo.png", b"", "no picture of the kind png"),
+        ("logo.svg", b"<html><svg></svg></html>", "no picture of the kind svg"),
+        ("logo.png", PNG + bytes(1024 * 1024), "1048584 bytes"),
+    ],
+)
+def test_what_is_no_picture_is_told(name: str, content: bytes, said: str) -> None:
+    assert said in logo_problem(name, content)

@@ -12,6 +12,9 @@ from typing import Any
 
 from traitlets.config import Config
 
+TEMPLATES = str(Path(__file__).parent / "templates")
+"""Folder of the templates that take the place of JupyterHub's own."""
+
 
 class SecretFileError(ValueError):
     """A secret file cannot be used. The message names the file and never its content."""
