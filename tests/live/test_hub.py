@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -302,17 +303,8 @@ def test_people_are_administered_with_the_token_on_the_server(
         arguments = json.dumps({"url": url, "token_file": token_file, **options})
         named = [f"--inventory={inventory}" for inventory in inventories]
         done = subprocess.run(
-            [
-                "ansible",
-                *named,
-                "hub",
-                "--become",
-                "-m",
-                f"ailab.hub.{module}",
-                "-a",
-                arguments,
-                "-o",
-            ],
+            ["ansible", *named, "hub", "--become", "-m", f"ailab.hub.{module}", "-a", arguments],
+            env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
             cwd=PROJECT,
             capture_output=True,
             text=True,
