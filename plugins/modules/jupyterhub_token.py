@@ -85,7 +85,7 @@ options:
       - Seconds until the token expires, counted from when it is made.
       - If it is not set, the token never expires, unless C(JupyterHub.token_expires_in_max_seconds)
         says otherwise.
-      - A token that would live longer than from now on is replaced.
+      - A token that lives longer than one made now would is replaced.
     type: int
   renew_before:
     description:
