@@ -40,7 +40,7 @@ options:
   validate_certs:
     description:
       - Whether the hub's certificate must be valid.
-      - With V(false), whoever stands between takes the token. Use it for a test on one machine
+      - With V(false), whoever stands between can take the token. Use it for a test on one machine
         only.
     type: bool
     default: true

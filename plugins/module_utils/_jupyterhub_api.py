@@ -130,6 +130,47 @@ def open_hub(module: t.Any) -> JupyterHub:
     return hub
 
 
+class Task:
+    """What a module changes on a hub, while it does.
+
+    result: what the module returns; after a failure, what was done before it.
+    """
+
+    # The lists in the result.
+    LISTS: tuple[str, ...] = ()
+
+    def __init__(self, hub: JupyterHub, options: t.Mapping[str, t.Any]) -> None:
+        self.hub = hub
+        self.options = options
+        self.warnings: list[str] = []
+        self.result: dict[str, t.Any] = {"changed": False, **{name: [] for name in self.LISTS}}
+
+    def bring_about(self, *, check_mode: bool, diff: bool) -> None:
+        """Do what the options ask for, or see what it would be.
+
+        Raises JupyterHubError, ValueError where options make no sense, and OSError.
+        """
+        raise NotImplementedError
+
+
+def carry_out(module: t.Any, kind: type[Task]) -> dict[str, t.Any]:
+    """The result of a task with the options of an AnsibleModule, which fails where that does."""
+    result: dict[str, t.Any] = {}
+    try:
+        task = kind(open_hub(module), module.params)
+        result = task.result
+        task.bring_about(check_mode=module.check_mode, diff=module._diff)
+        for warning in task.warnings:
+            module.warn(warning)
+    except OSError as exc:
+        module.fail_json(
+            msg=f"{exc.filename or module.params.get('path')}: {exc.strerror}.", **result
+        )
+    except (JupyterHubError, ValueError) as exc:
+        module.fail_json(msg=str(exc), **result)
+    return result
+
+
 def read_token(path: str) -> tuple[str, str]:
     """The text of a token file, and a warning where others can read it. Raises JupyterHubError."""
     try:

@@ -176,12 +176,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ailab.hub.plugins.module_utils._jupyterhub_api import (
     COMMON_RULES,
-    JupyterHub,
     JupyterHubError,
     Model,
+    Task,
+    carry_out,
     common_arguments,
     enumerate_names,
-    open_hub,
     portions,
     quoted,
     user_names,
@@ -261,25 +261,13 @@ def needed_scopes(options: t.Mapping[str, t.Any]) -> dict[str, str]:
     return scopes
 
 
-class Groups:
+class Groups(Task):
     """The groups of a hub, while they are changed."""
 
-    def __init__(self, hub: JupyterHub, options: t.Mapping[str, t.Any]) -> None:
-        self.hub = hub
-        self.options = options
-        self.warnings: list[str] = []
-        self.result: dict[str, t.Any] = {
-            "changed": False,
-            "added": [],
-            "removed": [],
-            "updated": [],
-        }
+    LISTS = ("added", "removed", "updated")
 
     def bring_about(self, *, check_mode: bool, diff: bool) -> None:
-        """Do what the options ask for, or see what it would be.
-
-        Raises JupyterHubError and ValueError; what was done before is in result then.
-        """
+        """Do what the options ask for, or see what it would be."""
         wanted = parse_groups(self.options["groups"] or [])
         self.hub.require(needed_scopes(self.options))
         found = {
@@ -402,16 +390,7 @@ def main() -> None:
         supports_check_mode=True,
         **COMMON_RULES,
     )
-    result: dict[str, t.Any] = {}
-    try:
-        groups = Groups(open_hub(module), module.params)
-        result = groups.result
-        groups.bring_about(check_mode=module.check_mode, diff=module._diff)
-        for warning in groups.warnings:
-            module.warn(warning)
-    except (JupyterHubError, ValueError) as exc:
-        module.fail_json(msg=str(exc), **result)
-    module.exit_json(**result)
+    module.exit_json(**carry_out(module, Groups))
 
 
 if __name__ == "__main__":

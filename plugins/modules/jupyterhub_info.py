@@ -119,7 +119,7 @@ caller:
       description: Name of the user or service.
       type: str
       returned: always
-      sample: ailab-hub-admin
+      sample: ailab-hub-admin-5f1d7a84
     admin:
       description: Whether the owner is an administrator.
       type: bool

@@ -85,7 +85,7 @@ options:
       - Seconds until the token expires, counted from when it is made.
       - If it is not set, the token never expires, unless C(JupyterHub.token_expires_in_max_seconds)
         says otherwise.
-      - A token that would live longer than from now on is replaced.
+      - A token that lives longer than one made now would is replaced.
     type: int
   renew_before:
     description:
@@ -204,8 +204,9 @@ from ansible_collections.ailab.hub.plugins.module_utils._jupyterhub_api import (
     JupyterHub,
     JupyterHubError,
     Model,
+    Task,
+    carry_out,
     common_arguments,
-    open_hub,
     quoted,
     user_names,
 )
@@ -381,29 +382,21 @@ def write_file(path: str, text: str) -> None:
         raise
 
 
-class Token:
+class Token(Task):
     """A token of a user, while it is made or revoked."""
 
+    LISTS = ("reasons", "revoked")
+
     def __init__(self, hub: JupyterHub, options: t.Mapping[str, t.Any]) -> None:
-        self.hub = hub
-        self.options = options
+        super().__init__(hub, options)
         (self.user,) = user_names([options["user"]], "user")
-        self.warnings: list[str] = []
-        self.result: dict[str, t.Any] = {
-            "changed": False,
-            "id": None,
-            "reasons": [],
-            "revoked": [],
-        }
+        self.result["id"] = None
         if options["path"]:
             self.result["path"] = options["path"]
         self._tokens = f"users/{quoted(self.user)}/tokens"
 
     def bring_about(self, *, check_mode: bool, diff: bool) -> None:
-        """Do what the options ask for, or see what it would be.
-
-        Raises JupyterHubError, ValueError and OSError.
-        """
+        """Do what the options ask for, or see what it would be."""
         self._check_options(check_mode)
         self.hub.require({"tokens": "to make and revoke tokens"})
         path = self.options["path"]
@@ -589,18 +582,8 @@ def main() -> None:
         supports_check_mode=True,
         **COMMON_RULES,
     )
-    result: dict[str, t.Any] = {}
+    result = carry_out(module, Token)
     path = module.params["path"]
-    try:
-        token = Token(open_hub(module), module.params)
-        result = token.result
-        token.bring_about(check_mode=module.check_mode, diff=module._diff)
-        for warning in token.warnings:
-            module.warn(warning)
-    except OSError as exc:
-        module.fail_json(msg=f"path: {path}: {exc.strerror}.", **result)
-    except (JupyterHubError, ValueError) as exc:
-        module.fail_json(msg=str(exc), **result)
     if module.params["state"] == "present" and os.path.lexists(path):
         attributes = module.load_file_common_arguments(module.params, path=path)
         result["changed"] = module.set_fs_attributes_if_different(attributes, result["changed"])

@@ -199,13 +199,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ailab.hub.plugins.module_utils._jupyterhub_api import (
     COMMON_RULES,
-    JupyterHub,
     JupyterHubError,
     Model,
+    Task,
+    carry_out,
     common_arguments,
     enumerate_names,
     name_problem,
-    open_hub,
     portions,
     quoted,
 )
@@ -318,26 +318,13 @@ def needed_scopes(options: t.Mapping[str, t.Any]) -> dict[str, str]:
     return scopes
 
 
-class Users:
+class Users(Task):
     """The users of a hub, while they are changed."""
 
-    def __init__(self, hub: JupyterHub, options: t.Mapping[str, t.Any]) -> None:
-        self.hub = hub
-        self.options = options
-        self.result: dict[str, t.Any] = {
-            "changed": False,
-            "added": [],
-            "removed": [],
-            "updated": [],
-            "stopped": [],
-            "kept": [],
-        }
+    LISTS = ("added", "removed", "updated", "stopped", "kept")
 
     def bring_about(self, *, check_mode: bool, diff: bool) -> None:
-        """Do what the options ask for, or see what it would be.
-
-        Raises JupyterHubError and ValueError; what was done before is in result then.
-        """
+        """Do what the options ask for, or see what it would be."""
         options = self.options
         wanted = parse_users(options["users"] or [], options["admin"])
         self.hub.require(needed_scopes(options))
@@ -498,14 +485,7 @@ def main() -> None:
         supports_check_mode=True,
         **COMMON_RULES,
     )
-    result: dict[str, t.Any] = {}
-    try:
-        users = Users(open_hub(module), module.params)
-        result = users.result
-        users.bring_about(check_mode=module.check_mode, diff=module._diff)
-    except (JupyterHubError, ValueError) as exc:
-        module.fail_json(msg=str(exc), **result)
-    module.exit_json(**result)
+    module.exit_json(**carry_out(module, Users))
 
 
 if __name__ == "__main__":

@@ -272,7 +272,9 @@ def test_who_is_no_administrator_is_told_so_before_any_change(
 ) -> None:
     result = user(users=[names[0], {"name": names[1], "admin": True}])
     assert f"the right of {names[1]} is to change" in result["msg"]
-    assert "service ailab-hub-admin, who is no administrator" in result["msg"]
+    assert (
+        "service ailab-hub-admin-" in result["msg"] and "who is no administrator" in result["msg"]
+    )
     assert "jupyterhub_admin_users" in result["msg"]
     assert not set(names) & people.users()
 
@@ -806,6 +808,24 @@ def test_a_token_for_a_user_who_is_still_to_be_added_is_foreseen(mine: Run) -> N
     assert foreseen["changed"] and "has no user later" in foreseen["warnings"][0]
 
 
+# -- the service of the role ---------------------------------------------------------------------
+
+
+def test_another_token_of_the_service_makes_the_former_one_void(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = module_runner(capsys, monkeypatch)
+    with LocalHub(tmp_path, hub_config(tmp_path), with_service(tmp_path)) as hub:
+        ask = functools.partial(call, jupyterhub_info, url=hub.url, gather=["users"])
+        assert ask(token=SERVICE_TOKEN)["caller"]["kind"] == "service"
+        hub.stop_hub()
+        (tmp_path / TOKEN_FILE).chmod(0o600)
+        (tmp_path / TOKEN_FILE).write_text(SERVICE_TOKEN[::-1])
+        hub.start_hub()
+        assert ask(token=SERVICE_TOKEN[::-1])["caller"]["kind"] == "service"
+        assert "does not know the token" in ask(token=SERVICE_TOKEN)["msg"]
+
+
 # -- what the hub tells --------------------------------------------------------------------------
 
 
@@ -814,11 +834,13 @@ def test_version_owner_and_parts_of_the_hub_are_told(info: Run, people: People) 
     assert told["changed"] is False
     assert told["version"] == people.version
     assert told["api_url"] == f"{people.hub.url}hub/api"
-    assert told["caller"]["kind"] == "service" and told["caller"]["name"] == "ailab-hub-admin"
+    assert told["caller"]["kind"] == "service"
     assert told["caller"]["admin"] is False and "list:users" in told["caller"]["scopes"]
     assert told["hub"]["authenticator"] == "jupyterhub.auth.DummyAuthenticator"
     assert told["hub"]["spawner"] == "jupyterhub.spawner.SimpleLocalProcessSpawner"
-    assert {service["name"] for service in told["services"]} == {"ailab-hub-admin", "narrow"}
+    own, other = (service["name"] for service in told["services"])
+    assert own == told["caller"]["name"] and own.startswith("ailab-hub-admin-")
+    assert other == "narrow"
     assert "routes" not in told
 
 

@@ -35,8 +35,11 @@ def names(c: Config, trait: str) -> list[str]:
 def test_it_is_the_only_one_where_there_is_no_other(token_file: Path) -> None:
     c = Config()
     add_admin_service(c, token_file)
-    assert names(c, "services") == names(c, "load_roles") == [NAME]
-    assert c.JupyterHub.services == [{"name": NAME, "api_token": TOKEN}]
+    (name,) = names(c, "services")
+    assert c.JupyterHub.services == [{"name": name, "api_token": TOKEN}]
+    assert name.startswith(f"{NAME}-") and TOKEN[:8] not in name
+    assert names(c, "load_roles") == [NAME]
+    assert c.JupyterHub.load_roles[0]["services"] == [name]
 
 
 @pytest.mark.parametrize("way", ["set", "append", "extend", "insert"])
@@ -50,8 +53,9 @@ def test_services_and_roles_of_the_inventory_stay(token_file: Path, way: str) ->
             position = [0] if way == "insert" else []
             getattr(c.JupyterHub[trait], way)(*position, argument)
     add_admin_service(c, token_file)
-    for trait in ("services", "load_roles"):
-        assert names(c, trait) == ["idle-culler", NAME]
+    assert names(c, "load_roles") == ["idle-culler", NAME]
+    other, own = names(c, "services")
+    assert other == "idle-culler" and own.startswith(NAME)
 
 
 def test_a_list_that_was_handed_over_is_not_changed(token_file: Path) -> None:

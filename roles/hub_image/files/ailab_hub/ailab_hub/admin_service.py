@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -36,14 +37,18 @@ def add_admin_service(c: Config, token_file: str | os.PathLike[str]) -> None:
 
     Raises:
         SecretFileError: the token cannot be read.
-        SettingError: the configuration has a service or a role of this name already.
+        SettingError: the configuration has a service or a role of such a name already.
     """
-    service = {"name": NAME, "api_token": read_secret(token_file)}
+    token = read_secret(token_file)
+    # JupyterHub keeps the former tokens of a service, but removes services that are gone with
+    # theirs: with a name of its own for each token, another token makes the former one void.
+    name = f"{NAME}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+    service = {"name": name, "api_token": token}
     role = {
         "name": NAME,
         "description": "Administers users, groups and tokens for the server's administrator",
         "scopes": list(SCOPES),
-        "services": [NAME],
+        "services": [name],
     }
     for trait, entry in (("services", service), ("load_roles", role)):
         _append(c, trait, entry)
@@ -57,9 +62,10 @@ def _append(c: Config, trait: str, entry: dict[str, Any]) -> None:
     if not isinstance(entries, list):
         # the configuration check says so
         return
-    if any(isinstance(other, dict) and other.get("name") == NAME for other in entries):
+    named = [str(other.get("name")) for other in entries if isinstance(other, dict)]
+    if any(name.startswith(NAME) for name in named):
         raise SettingError(
-            f"JupyterHub.{trait} has an entry of the name {NAME}, which is the one of the service "
-            "that this collection adds; choose another name"
+            f"JupyterHub.{trait} has an entry whose name begins with {NAME}, as the one this "
+            "collection adds does; choose another name"
         )
     c.JupyterHub[trait] = [*entries, entry]
