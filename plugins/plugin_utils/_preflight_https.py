@@ -156,7 +156,11 @@ def _ports(values: Values) -> Iterator[Problem]:
 
 
 def _numbers(values: Values) -> Iterator[Problem]:
-    for name in ("hub_https_hsts_seconds", "hub_https_sign_ins_per_minute"):
+    for name in (
+        "hub_https_hsts_seconds",
+        "hub_https_sign_ins_per_minute",
+        "hub_https_acme_dns_wait_seconds",
+    ):
         value = values.get(name)
         if value is not None and value < 0:
             yield Problem(name, describe(value), "0 or more", f"Correct {name}.")

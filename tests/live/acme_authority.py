@@ -80,6 +80,7 @@ class Authority:
             "hub_https_acme_dns_key_name": DNS_KEY_NAME,
             "hub_https_acme_dns_key_secret": self.dns_secret,
             "hub_https_acme_dns_key_algorithm": "HMAC-SHA256",
+            "hub_https_acme_dns_wait_seconds": 1,
         }
 
     def roots(self, file: Path) -> Path:

@@ -13,7 +13,7 @@ with people(url, folder) as crowd:
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -119,17 +119,24 @@ class Crowd:
 
 
 @contextmanager
-def people(url: str, folder: Path, ca_file: str | None = None) -> Iterator[Crowd]:
+def people(
+    url: str,
+    folder: Path,
+    ca_file: str | None = None,
+    addresses: Mapping[str, str] | None = None,
+) -> Iterator[Crowd]:
     """Have a Chromium that reaches the hub at ``url``; people's last screens go to ``folder``.
 
-    It trusts the authority in the file ``ca_file``, if one is named, as if its owner had said so.
+    It trusts the authority in the file ``ca_file``, if one is named, as if its owner had said so, and knows
+    the ``addresses`` of hosts by their names.
 
     With the environment variable ``PICTURES`` the documentation's pictures are written into the
     folder it names. They show what users see through HTTPS or SSH; otherwise pages are treated as
     what they are, which for plain HTTP means that browsers deny them some features.
     """
     pictures = Path(os.environ["PICTURES"]) if os.environ.get("PICTURES") else None
-    options = []
+    rules = ",".join(f"MAP {name} {address}" for name, address in (addresses or {}).items())
+    options = [f"--host-resolver-rules={rules}"] if rules else []
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
     if pictures and not ca_file:

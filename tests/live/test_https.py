@@ -26,8 +26,10 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Error, expect
 
 from .acme_authority import Authority, authority
+from .browser import people
 from .conftest import Play, Server
 from .jupyterhub_client import JupyterHubClient, LoginError
 
@@ -79,7 +81,8 @@ def ca_file(play: Callable[..., Play]) -> str:
     done = play("--check", "--tags=hub_https")
     assert done.returncode == 0, done.output
     assert done.counts["changed"] == 0, done.output
-    found = re.search(r"here on the controller: (\S+?)['\"]?\s", done.output)
+    said = " ".join(done.output.split())
+    found = re.search(r"here on the controller: (\S+?)['\"]? ", said)
     assert found, done.output
     return found[1]
 
@@ -263,8 +266,8 @@ def test_the_hub_sees_where_users_come_from_whatever_they_say(server: Server, ca
 def test_large_files_and_slow_readers_pass(alice: JupyterHubClient) -> None:
     size = 200 * MIB
     text = "0123456789abcdef" * (size // 16)
-    path = f"{alice.server_url()}api/contents/large.txt"
-    alice.request("PUT", path, json={"type": "file", "format": "text", "content": text})
+    content = {"type": "file", "format": "text", "content": text}
+    alice.server_api("PUT", "contents/large.txt", content)
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = "/home/jupyter/notebooks/large.txt"
     code = f"import hashlib; print(hashlib.sha256(open({name!r}, 'rb').read()).hexdigest())"
@@ -327,6 +330,35 @@ def test_a_run_renews_it_as_well(server: Server, ca_file: str, deploy: Deploy) -
     assert done.counts["changed"] == 1
     assert days_left(served(server, ca_file)) > 80
     assert deploy().counts["changed"] == 0
+
+
+# A browser
+
+
+def test_a_browser_that_knows_the_authority(
+    ca_file: str, password: str, server: Server, tmp_path: Path
+) -> None:
+    with people(URL, tmp_path, ca_file, {NAME: server.address}) as crowd:
+        eve = crowd.new("eve")
+        eve.page.goto(f"http://{NAME}/hub/home")
+        assert eve.page.url.startswith(f"{URL}hub/login")
+        assert eve.page.evaluate("window.isSecureContext")
+        eve.page.get_by_label("Username").fill("eve")
+        eve.page.get_by_label("Password").fill(password)
+        eve.page.get_by_role("button", name="Sign in").click()
+        expect(eve.page.get_by_role("link", name="Start My Server")).to_be_visible()
+        assert eve.hosts == {NAME}
+        assert eve.complaints == []
+        protocol = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
+        newer = "VERSION_CODENAME=trixie" in server.run("cat /etc/os-release")
+        assert eve.page.evaluate(protocol) == ("h2" if newer else "http/1.1")
+
+
+def test_a_browser_that_does_not_know_it(server: Server, tmp_path: Path) -> None:
+    with people(URL, tmp_path, None, {NAME: server.address}) as crowd:
+        page = crowd.new("mallory").page
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            page.goto(URL)
 
 
 # Guessing
@@ -538,6 +570,48 @@ def test_another_site_stays_as_it_is(
     assert "which nginx serves from /etc/nginx/sites-enabled/wiki already" in said
 
 
+# Names of users' servers
+
+
+class OwnNames(JupyterHubClient):
+    """A user whose server has a name of its own."""
+
+    def server_url(self, server: str = "") -> str:
+        return f"https://{self.name}.{NAME}/user/{self.name}/"
+
+
+def test_each_users_server_has_a_name_of_its_own(
+    server: Server, ca_file: str, deploy: Deploy, password: str, alice: JupyterHubClient
+) -> None:
+    alice.stop_server()
+    before = fingerprint(server)
+    done = deploy(hub_https_subdomains=True)
+    assert "the certificate was for other names" in done.output
+    await_other_certificate(server, before)
+    try:
+        assert served(server, ca_file, f"dora.{NAME}")
+        with OwnNames(URL, ca_file=ca_file) as dora:
+            dora.login("dora", password)
+            dora.start_server()
+            assert dora.run_code("print(6 * 7)") == "42\n"
+            page = dora.request("GET", f"{URL}hub/user-redirect/lab")
+            assert page.url.startswith(f"https://dora.{NAME}/user/dora/lab")
+            jar: CookieJar = dora._session.cookies
+            cookies = {(cookie.name, cookie.domain) for cookie in jar}
+            assert {domain for name, domain in cookies if name.startswith("__Host-")} >= {
+                NAME,
+                f"dora.{NAME}",
+            }
+            dora.stop_server()
+        redirect = requests.get(f"http://dora.{NAME}/x", allow_redirects=False, timeout=10)
+        assert redirect.headers["Location"] == f"https://dora.{NAME}/x"
+        assert deploy(hub_https_subdomains=True).counts["changed"] == 0
+    finally:
+        deploy()
+    alice.start_server()
+    alice.run_code("count = 0")
+
+
 # A certificate of one's own
 
 
@@ -625,6 +699,22 @@ def test_an_acme_authority_issues_and_certbot_renews(
     notebook.check()
     server.run("systemctl reset-failed")
     acme.start()
+
+
+def test_an_acme_authority_issues_for_all_names_below_by_the_dns(
+    server: Server, deploy: Deploy, acme: Authority, tmp_path: Path
+) -> None:
+    # Nothing but the DNS is to prove it.
+    variables = {**acme.dns_variables, "hub_https_subdomains": True, "hub_https_http_port": 0}
+    before = fingerprint(server)
+    done = deploy("--diff", "-vvv", **variables)
+    assert acme.dns_secret not in done.output
+    await_other_certificate(server, before)
+    certificate = served(server, acme.roots(tmp_path / "roots.pem"), f"alice.{NAME}")
+    assert {("DNS", NAME), ("DNS", f"*.{NAME}")} <= set(certificate["subjectAltName"])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.address, 80), timeout=5)
+    assert deploy(**variables).counts["changed"] == 0
 
 
 def test_leaving_an_acme_authority_leaves_nothing_of_it(
