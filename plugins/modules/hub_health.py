@@ -664,16 +664,20 @@ def judge_hub(facts: Facts) -> Checks:
         hint = f"Mend {CONTAINERS['proxy']} first."
         yield check("Hub", UNKNOWN, "cannot be asked: no proxy runs at any address", hint)
         return
-    logs = f"Look with: docker logs --tail 50 {CONTAINERS['hub']}"
-    restart = f"; then run: docker restart {CONTAINERS['hub']}"
+    name = CONTAINERS["hub"]
+    mend = f"Look with: docker logs --tail 50 {name}; then run: docker restart {name}"
+    if not any(
+        each["role"] == "hub" and each["status"] == "running" for each in facts["containers"]
+    ):
+        mend = f"Mend {name} first."
     if hub["error"]:
         message = f"no answer from {hub['url']}: {hub['error']}"
-        yield check("Hub", BROKEN, message, logs + restart)
+        yield check("Hub", BROKEN, message, mend)
     elif hub["status"] != 200:
         message = f"{hub['url']} answers with HTTP status {hub['status']}"
         if hub["status"] == 503:
             message += ", as the proxy does not reach the hub"
-        yield check("Hub", BROKEN, message, logs + restart)
+        yield check("Hub", BROKEN, message, mend)
     else:
         version = f"JupyterHub {hub['version']}" if hub["version"] else "JupyterHub"
         message = f"{version} answers within {hub['seconds'] * 1000:.0f} ms on {hub['url']}"

@@ -155,7 +155,7 @@ def test_all_that_is_broken_is_found_at_once_and_mended_by_its_hint(
     assert answer.broken == {"Docker access", "jupyterhub", "Hub", "Certificate", "Disk"}
     assert "everybody on this host" in found["Docker access", "broken"].message
     assert found["jupyterhub", "broken"].message.startswith("exited, ended ")
-    assert "HTTP status 503, as the proxy does not reach the hub" in found["Hub", "broken"].message
+    assert found["Hub", "broken"].hint == "Mend jupyterhub first."
     assert f"{TIMER} is off" in found["Healing", "warning"].message
     assert "CN=expired.example.org, expired 3 days ago" in found["Certificate", "broken"].message
     assert found["Disk", "broken"].message.startswith(f"{FULL}: ")

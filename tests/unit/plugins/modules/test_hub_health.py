@@ -197,6 +197,13 @@ def test_the_hubs_answer(other: Facts, state: str, said: str) -> None:
     assert said in messages(hub=hub)["Hub"]
 
 
+def test_without_its_container_the_hub_itself_needs_no_advice() -> None:
+    stopped = container(status="exited", exit_status=0)
+    found = {"containers": [container("proxy"), stopped], "hub": {**HUB, "status": 503}}
+    assert odd(**found) == [("jupyterhub", "broken"), ("Hub", "broken")]
+    assert "Mend jupyterhub first." in hints(**found) and "restart" not in hints(**found)
+
+
 RESTART = {"container": "jupyterhub", "time": NOW - 600, "reason": "timed out"}
 
 
