@@ -65,10 +65,11 @@ Deploy = Callable[..., Play]
 
 @pytest.fixture(scope="module")
 def deploy(play: Callable[..., Play]) -> Deploy:
-    """Run the roles of hub and HTTPS, with some variables otherwise."""
+    """Run the role of HTTPS, and that of the hub if asked to, with some variables otherwise."""
 
-    def run(*arguments: str, **variables: Any) -> Play:
-        done = play("--tags=jupyterhub,hub_https", "-e", json.dumps(variables), *arguments)
+    def run(*arguments: str, hub: bool = False, **variables: Any) -> Play:
+        tags = "--tags=hub_https" + (",jupyterhub" if hub else "")
+        done = play(tags, "-e", json.dumps(variables), *arguments)
         assert done.returncode == 0, done.output
         return done
 
@@ -98,7 +99,6 @@ def alice(names: None, ca_file: str, password: str) -> Iterator[JupyterHubClient
     with JupyterHubClient(URL, ca_file=ca_file) as client:
         client.login("alice", password)
         client.start_server()
-        client.run_code("count = 0")
         yield client
         client.stop_server()
 
@@ -136,6 +136,8 @@ class StillOpen:
 
     def __init__(self, client: JupyterHubClient) -> None:
         self._client = client
+        client.start_server()
+        client.run_code("count = globals().get('count', 0)")
         self._kernel = next(iter(client._kernels.values()))
         self._count = int(client.run_code("print(count)"))
 
@@ -253,8 +255,9 @@ def test_the_hub_sees_where_users_come_from_whatever_they_say(server: Server, ca
     forged = "203.0.113.66"
     headers = dict.fromkeys(("X-Forwarded-For", "X-Real-IP"), forged)
     headers["Forwarded"] = f"for={forged}"
-    requests.get(f"{URL}hub/forged-headers", headers=headers, verify=ca_file, timeout=10)
-    (line,) = server.run("docker logs jupyterhub 2>&1 | grep forged-headers").splitlines()
+    path = f"hub/forged-headers-{time.time():.0f}"
+    requests.get(URL + path, headers=headers, verify=ca_file, timeout=10)
+    (line,) = server.run(f"docker logs jupyterhub 2>&1 | grep {path}").splitlines()
     assert forged not in line
     with socket.create_connection((server.address, 22), timeout=10) as connection:
         assert f"@{connection.getsockname()[0]})" in line
@@ -327,7 +330,7 @@ def test_the_timer_renews_the_certificate_under_an_open_websocket(
 def test_a_run_renews_it_as_well(server: Server, ca_file: str, deploy: Deploy) -> None:
     let_certificate_end_soon(server)
     done = deploy()
-    assert done.counts["changed"] == 1
+    assert "the certificate ends within 30 days" in " ".join(done.output.split())
     assert days_left(served(server, ca_file)) > 80
     assert deploy().counts["changed"] == 0
 
@@ -346,7 +349,7 @@ def test_a_browser_that_knows_the_authority(
         eve.page.get_by_label("Username").fill("eve")
         eve.page.get_by_label("Password").fill(password)
         eve.page.get_by_role("button", name="Sign in").click()
-        expect(eve.page.get_by_role("link", name="Start My Server")).to_be_visible()
+        expect(eve.page.get_by_role("button", name="Start My Server")).to_be_visible()
         assert eve.hosts == {NAME}
         assert eve.complaints == []
         protocol = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
@@ -557,8 +560,7 @@ def test_another_site_stays_as_it_is(
     time.sleep(1)
     before = fingerprint(server, OTHER_NAME)
     site = server.run("sha256sum /etc/nginx/sites-enabled/wiki /etc/nginx/nginx.conf")
-    done = deploy(hub_https_max_body_size="11g")
-    assert done.counts["changed"] == 1
+    assert "Changed: nginx" in deploy(hub_https_max_body_size="11g").output
     assert fingerprint(server, OTHER_NAME) == before != fingerprint(server)
     for scheme in ("http", "https"):
         for name in (OTHER_NAME, "unknown.example.org"):
@@ -585,10 +587,10 @@ def test_each_users_server_has_a_name_of_its_own(
 ) -> None:
     alice.stop_server()
     before = fingerprint(server)
-    done = deploy(hub_https_subdomains=True)
-    assert "the certificate was for other names" in done.output
-    await_other_certificate(server, before)
     try:
+        done = deploy(hub=True, hub_https_subdomains=True)
+        assert "the certificate was for other names" in " ".join(done.output.split())
+        await_other_certificate(server, before)
         assert served(server, ca_file, f"dora.{NAME}")
         with OwnNames(URL, ca_file=ca_file) as dora:
             dora.login("dora", password)
@@ -605,11 +607,9 @@ def test_each_users_server_has_a_name_of_its_own(
             dora.stop_server()
         redirect = requests.get(f"http://dora.{NAME}/x", allow_redirects=False, timeout=10)
         assert redirect.headers["Location"] == f"https://dora.{NAME}/x"
-        assert deploy(hub_https_subdomains=True).counts["changed"] == 0
+        assert deploy(hub=True, hub_https_subdomains=True).counts["changed"] == 0
     finally:
-        deploy()
-    alice.start_server()
-    alice.run_code("count = 0")
+        deploy(hub=True)
 
 
 # A certificate of one's own
@@ -734,11 +734,11 @@ def test_leaving_an_acme_authority_leaves_nothing_of_it(
 def test_without_https_the_hub_is_reached_as_before(
     server: Server, deploy: Deploy, ca_file: str
 ) -> None:
-    deploy(hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
+    deploy(hub=True, hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
     assert requests.get(f"http://{server.address}:8000/hub/health", timeout=10).ok
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((server.address, 443), timeout=5)
-    again = deploy(hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
+    again = deploy(hub=True, hub_https_certificate="none", jupyterhub_bind_address="0.0.0.0")
     assert again.counts["changed"] == 0
-    deploy()
+    deploy(hub=True)
     assert served(server, ca_file)
