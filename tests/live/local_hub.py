@@ -96,6 +96,7 @@ class LocalHub:
         self,
         folder: Path,
         config: Mapping[str, Mapping[str, Any]],
+        *,
         lines: str = "",
         code: str = "",
     ) -> None:

@@ -91,4 +91,4 @@ def hub_of(folder: Path, secrets: Mapping[str, str] | None = None, **variables: 
     for source in (authenticator_traits(values), branding_traits(values), values["config"]):
         for name, traits in source.items():
             config.setdefault(name, {}).update(traits)
-    return LocalHub(folder, config, lines)
+    return LocalHub(folder, config, lines=lines)

@@ -815,7 +815,7 @@ def test_another_token_of_the_service_makes_the_former_one_void(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = module_runner(capsys, monkeypatch)
-    with LocalHub(tmp_path, hub_config(tmp_path), with_service(tmp_path)) as hub:
+    with LocalHub(tmp_path, hub_config(tmp_path), code=with_service(tmp_path)) as hub:
         ask = functools.partial(call, jupyterhub_info, url=hub.url, gather=["users"])
         assert ask(token=SERVICE_TOKEN)["caller"]["kind"] == "service"
         hub.stop_hub()
