@@ -136,7 +136,8 @@ class StillOpen:
 
     def __init__(self, client: JupyterHubClient) -> None:
         self._client = client
-        client.start_server()
+        if not client._kernels:
+            client.start_server()
         client.run_code("count = globals().get('count', 0)")
         self._kernel = next(iter(client._kernels.values()))
         self._count = int(client.run_code("print(count)"))
@@ -392,33 +393,8 @@ def median_seconds(ca_file: str, number: int) -> float:
     return statistics.median(times)
 
 
-def test_who_guesses_passwords_is_slowed_down_and_nobody_else_is(
-    ca_file: str, alice: JupyterHubClient
-) -> None:
-    quiet = median_seconds(ca_file, 40)
-    stop = threading.Event()
-    answers: list[int] = []
-    begun = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        guessing = [pool.submit(guess, ca_file, stop, "mallory", answers) for _ in range(4)]
-        time.sleep(10)
-        busy = median_seconds(ca_file, 80)
-        notebook = alice.run_code("print('goes on')")
-        stop.set()
-        for guesser in guessing:
-            guesser.result()
-    per_minute = 60 * len(answers) / (time.monotonic() - begun)
-    print(f"{per_minute:.0f} guesses a minute; a page takes {quiet:.3f} s, then {busy:.3f} s")
-    assert notebook == "goes on\n"
-    assert answers.count(403) <= 10
-    assert answers.count(429) > len(answers) * 0.9
-    assert per_minute > 5000
-
-
 def test_a_guessed_account_tells_how_long_to_wait(ca_file: str, password: str) -> None:
     with JupyterHubClient(URL, ca_file=ca_file) as client:
-        # The address itself may have to wait for the guesses before.
-        time.sleep(1)
         for _ in range(6):
             with pytest.raises(LoginError, match="Invalid"):
                 client.login("carol", "wrong password")
@@ -430,6 +406,31 @@ def test_a_guessed_account_tells_how_long_to_wait(ca_file: str, password: str) -
         assert "Too many wrong passwords for this account" in refused.text
         time.sleep(int(refused.headers["Retry-After"]))
         client.login("carol", password)
+
+
+def test_who_guesses_passwords_is_slowed_down_and_nobody_else_is(
+    ca_file: str, alice: JupyterHubClient
+) -> None:
+    quiet = median_seconds(ca_file, 40)
+    stop = threading.Event()
+    answers: list[int] = []
+    begun = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        guessing = [pool.submit(guess, ca_file, stop, "mallory", answers) for _ in range(4)]
+        try:
+            time.sleep(10)
+            busy = median_seconds(ca_file, 80)
+            notebook = alice.run_code("print('goes on')")
+        finally:
+            stop.set()
+        for guesser in guessing:
+            guesser.result()
+    per_minute = 60 * len(answers) / (time.monotonic() - begun)
+    print(f"{per_minute:.0f} guesses a minute; a page takes {quiet:.3f} s, then {busy:.3f} s")
+    assert notebook == "goes on\n"
+    assert answers.count(403) <= 10
+    assert answers.count(429) > len(answers) * 0.9
+    assert per_minute > 5000
 
 
 # Wrong values
@@ -562,10 +563,8 @@ def test_another_site_stays_as_it_is(
     site = server.run("sha256sum /etc/nginx/sites-enabled/wiki /etc/nginx/nginx.conf")
     assert "Changed: nginx" in deploy(hub_https_max_body_size="11g").output
     assert fingerprint(server, OTHER_NAME) == before != fingerprint(server)
-    for scheme in ("http", "https"):
-        for name in (OTHER_NAME, "unknown.example.org"):
-            answer = requests.get(f"{scheme}://{name}/", verify=False, timeout=10)
-            assert answer.text == "the wiki", (scheme, name)
+    for address in (f"http://{OTHER_NAME}", f"https://{OTHER_NAME}", "https://unknown.example.org"):
+        assert requests.get(address, verify=False, timeout=10).text == "the wiki", address
     assert server.run("sha256sum /etc/nginx/sites-enabled/wiki /etc/nginx/nginx.conf") == site
     assert served(server, ca_file)
     said = refused(play, server, hub_https_hostname=OTHER_NAME)
