@@ -646,6 +646,8 @@ def test_a_certificate_from_files(
 @pytest.fixture(scope="module")
 def acme(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
     folder = tmp_path_factory.mktemp("acme")
+    # Each of these authorities is a new one, where nobody has an account yet.
+    server.run("rm -rf /etc/letsencrypt/accounts")
     server.run(f"grep -q {NAME} /etc/hosts || echo '{server.address} {NAME}' >> /etc/hosts")
     with authority("https-authority", folder, NAME, server.address) as found:
         yield found
