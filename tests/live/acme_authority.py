@@ -91,16 +91,15 @@ class Authority:
             file.write_bytes(answer.read())
         return file
 
-    def start(self) -> None:
-        """Have Pebble answer. It forgets all accounts and has another root each time."""
-        self.host.run("systemctl reset-failed pebble 2> /dev/null; systemctl start pebble")
-        self.host.run(
-            f"for attempt in $(seq 100); do ss -ltn | grep -q :{DIRECTORY_PORT} && exit; sleep 0.1; done; exit 1"
-        )
-
-    def stop(self) -> None:
-        """Have nobody answer at the address of the directory."""
-        self.host.run("systemctl stop pebble")
+    @contextmanager
+    def unreachable(self, server: Server) -> Iterator[None]:
+        """Have nobody answer a server at the address of the directory; Pebble itself forgets nothing."""
+        rule = f"OUTPUT -d {self.host.address} -p tcp --dport {DIRECTORY_PORT} -j REJECT --reject-with tcp-reset"
+        server.run(f"iptables -I {rule}")
+        try:
+            yield
+        finally:
+            server.run(f"iptables -D {rule}")
 
     def set_up(self, hub: str, address: str) -> None:
         """Install and configure both, for a hub of a name at an address."""
@@ -149,7 +148,11 @@ class Authority:
             " && chown -R bind: /var/lib/bind && systemctl restart named && systemctl daemon-reload"
         )
         self.ca_file.write_text(self.host.run("cat /etc/pebble.crt"))
-        self.start()
+        # It has another root, and has forgotten all accounts, each time it starts.
+        self.host.run("systemctl start pebble")
+        self.host.run(
+            f"for attempt in $(seq 100); do ss -ltn | grep -q :{DIRECTORY_PORT} && exit; sleep 0.1; done; exit 1"
+        )
 
     def _write(self, path: str, text: str) -> None:
         self.host.run(f"printf %s {shlex.quote(text)} > {path}")
