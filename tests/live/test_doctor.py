@@ -23,7 +23,7 @@ from .test_hub import await_health
 ROW = re.compile(r"^ +(\S.*?)  +(ok|warning|broken|unknown)  +(\S.*)$")
 TIMER = "ailab-hub-heal.timer"
 # What stands alone behind "Run:", without what else the hint says.
-COMMAND = re.compile(r"\brun: (.+?)(?: \(and,.*| \(or .*|, and look .*)?$", re.IGNORECASE)
+COMMAND = re.compile(r"\brun: (.+?)(?: \([^()]*\))?$", re.IGNORECASE)
 REGISTRY = "/etc/docker/certs.d/expired.example.org"
 FULL = "/var/lib/ailab-hub"
 
