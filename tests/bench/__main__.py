@@ -47,7 +47,7 @@ MODULE = """
   gather_facts: false
   tasks:
     - {module}
-      loop: "{{{{ range({turns}) }}}}"
+      loop: "{{{{ range({turns}) | list }}}}"
 """
 TURNS = 20
 BESIDE_DOCKER_ACCESS = {
