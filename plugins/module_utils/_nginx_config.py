@@ -48,31 +48,39 @@ def tokens(text: str) -> t.Iterator[str]:
 
 
 def servers(text: str) -> list[dict[str, t.Any]]:
-    """Every server of HTTP: the C(path) of its file, its C(names) and what it C(listens) on."""
+    """Every server of HTTP, as C(servers_of) has it, with the C(path) of its file."""
+    return [
+        {"path": path, **server} for path, content in files(text) for server in servers_of(content)
+    ]
+
+
+def servers_of(content: str) -> list[dict[str, t.Any]]:
+    """Every server of HTTP in a file: its C(names), what it C(listens) on, its C(certificate)."""
     found = []
-    for path, content in files(text):
-        blocks: list[str] = []
-        words: list[str] = []
-        server: dict[str, t.Any] = {}
-        for token in tokens(content):
-            if token == "{":
-                blocks.append(words[0] if words else "")
-                # A server of an upstream, or of a stream, is another thing.
-                if blocks[-1] == "server" and len(words) == 1 and "stream" not in blocks:
-                    server = {"path": path, "names": [], "listens": []}
-                words = []
-            elif token == "}":
-                if blocks and blocks.pop() == "server" and server:
-                    found.append(server)
-                    server = {}
-                words = []
-            elif token == ";":
-                if server and blocks[-1:] == ["server"]:
-                    if words[:1] == ["server_name"]:
-                        server["names"] += words[1:]
-                    elif words[:1] == ["listen"]:
-                        server["listens"].append(" ".join(words[1:]))
-                words = []
-            else:
-                words.append(token)
+    blocks: list[str] = []
+    words: list[str] = []
+    server: dict[str, t.Any] = {}
+    for token in tokens(content):
+        if token == "{":
+            blocks.append(words[0] if words else "")
+            # A server of an upstream, or of a stream, is another thing.
+            if blocks[-1] == "server" and len(words) == 1 and "stream" not in blocks:
+                server = {"names": [], "listens": [], "certificate": ""}
+            words = []
+        elif token == "}":
+            if blocks and blocks.pop() == "server" and server:
+                found.append(server)
+                server = {}
+            words = []
+        elif token == ";":
+            if server and blocks[-1:] == ["server"]:
+                if words[:1] == ["server_name"]:
+                    server["names"] += words[1:]
+                elif words[:1] == ["listen"]:
+                    server["listens"].append(" ".join(words[1:]))
+                elif words[:1] == ["ssl_certificate"]:
+                    server["certificate"] = " ".join(words[1:])
+            words = []
+        else:
+            words.append(token)
     return found

@@ -304,6 +304,11 @@ host:
           elements: str
           returned: always
           sample: ["443 ssl default_server"]
+        certificate:
+          description: The file of its certificate, in nginx's words. Empty if it has none.
+          type: str
+          returned: always
+          sample: /etc/ssl/certs/hub1.pem
     ipv6:
       description: Whether the system has IPv6.
       type: bool

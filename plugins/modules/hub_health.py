@@ -446,6 +446,7 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ailab.hub.plugins.module_utils import _nginx_config as nginx_config
 from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
     DEFAULT_SOCKET,
     DockerSocket,
@@ -982,21 +983,20 @@ def parse_restarts(text: str) -> list[Facts]:
 
 def parse_site(text: str) -> Facts | None:
     """The entrance before it is asked, from a site of nginx; None for one without HTTPS."""
-    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
-    for block in text.split("server {"):
-        listen = re.search(r"^\s*listen\s+(\S+):(\d+)\s(?:[^;]*\s)?ssl\b[^;]*;", block, re.M)
-        path = re.search(r"^\s*ssl_certificate\s+([^;]+);", block, re.M)
-        if listen and path:
-            names = re.findall(r"^\s*server_name\s+([^;]+);", block, re.M)
-            plain = [name for name in " ".join(names).split() if not name.startswith(("*", "_"))]
-            return {
-                "address": local_address(listen[1].strip("[]"), int(listen[2])),
-                "server_name": (plain or [""])[0],
-                "path": path[1].strip(),
-                "status": None,
-                "error": None,
-                "certificate": None,
-            }
+    for server in nginx_config.servers_of(text):
+        for listen in server["listens"]:
+            place, *options = listen.split()
+            address, _colon, port = place.rpartition(":")
+            if "ssl" in options and server["certificate"] and port.isdigit():
+                plain = [name for name in server["names"] if not name.startswith(("*", "_"))]
+                return {
+                    "address": local_address(address.strip("[]") or "0.0.0.0", int(port)),
+                    "server_name": (plain or [""])[0],
+                    "path": server["certificate"],
+                    "status": None,
+                    "error": None,
+                    "certificate": None,
+                }
     return None
 
 

@@ -27,7 +27,7 @@ server {
     location / { if ($host = other.example.org) { return 301 /x${uri}y; } }
 }
 # configuration file /etc/nginx/sites-enabled/wiki:
-server{listen 443 ssl;server_name wiki.example.org "*.wiki.example.org";}server { server_name ~^(?<n>.+)\.example\.net$; }
+server{listen 443 ssl;server_name wiki.example.org "*.wiki.example.org";ssl_certificate "/a b/c.pem";}server { server_name ~^(?<n>.+)\.example\.net$; }
 """
 
 
@@ -37,16 +37,19 @@ def test_servers_of_http_are_found_in_their_files() -> None:
             "path": "/etc/nginx/sites-enabled/default",
             "names": ["_"],
             "listens": ["80 default_server", "[::]:80 default_server"],
+            "certificate": "",
         },
         {
             "path": "/etc/nginx/sites-enabled/wiki",
             "names": ["wiki.example.org", "*.wiki.example.org"],
             "listens": ["443 ssl"],
+            "certificate": "/a b/c.pem",
         },
         {
             "path": "/etc/nginx/sites-enabled/wiki",
             "names": [r"~^(?<n>.+)\.example\.net$"],
             "listens": [],
+            "certificate": "",
         },
     ]
 

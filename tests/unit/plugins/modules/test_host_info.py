@@ -398,6 +398,7 @@ def test_reads_the_sites_of_an_nginx(run: Run, nginx: None) -> None:
             "path": "/etc/nginx/sites-enabled/wiki",
             "names": ["wiki.example.org"],
             "listens": ["443 ssl"],
+            "certificate": "",
         }
     ]
     assert run()["nginx"] == []
