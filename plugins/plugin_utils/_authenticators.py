@@ -137,6 +137,8 @@ def _oauth(values: Values) -> tuple[Traits, dict[str, Any]]:
     options = dict(values.get("oauth") or {})
     allowed, admins = (values.get(item) or [] for item in ("allowed_groups", "admin_groups"))
     general: dict[str, Any] = {}
+    if not options.get("callback_url") and values.get("public_url"):
+        options["callback_url"] = f"{values['public_url']}hub/oauth_callback"
     if not options.get("scope"):
         if name == "generic-oauth":
             options["scope"] = [*OPENID_SCOPES]

@@ -228,6 +228,8 @@ def _oauth(own: Values) -> Iterator[Problem]:
             )
     for option, what, mend in _OAUTH_NEEDS[name]:
         trait = OAUTH_TRAITS[option][name]
+        if option == "callback_url" and own.get("public_url"):
+            continue
         if not effective(own, trait) and trait not in (own.get("extra_config") or ""):
             yield Problem(f"{OAUTH}.{option}", "nothing", what, mend)
     callback = effective(own, "oauth_callback_url")
@@ -259,7 +261,7 @@ _COMMON_NEEDS = (
     (
         "callback_url",
         "the hub's address with /hub/oauth_callback",
-        "Set it as it is registered with the service.",
+        "Set it as it is registered with the service, or have HTTPS: hub_https_certificate.",
     ),
 )
 _OAUTH_NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {

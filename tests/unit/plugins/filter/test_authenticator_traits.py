@@ -26,7 +26,8 @@ OPTIONS = yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["options"]
 
 def checked(authenticator: str, **variables: Any) -> dict[str, Any]:
     """All variables of the role as the preflight hands them on, without prefix."""
-    given = {"authenticator": authenticator, **variables}
+    # By default another role's variables say the address.
+    given = {"authenticator": authenticator, "public_url": "", **variables}
     return {
         name.removeprefix("jupyterhub_"): convert(
             name, spec, given.get(name.removeprefix("jupyterhub_"), spec.get("default"))
@@ -57,6 +58,15 @@ def test_by_default_the_lists_alone_decide() -> None:
 
 def test_administrators_need_not_be_in_the_list_of_users() -> None:
     assert traits("dummy", admin_users=["admin"])["Authenticator"]["allowed_users"] == ["admin"]
+
+
+def test_a_service_sends_people_back_to_the_hubs_address() -> None:
+    url = "https://hub.example.org/"
+    found = traits("github", public_url=url)["GitHubOAuthenticator"]
+    assert found["oauth_callback_url"] == f"{url}hub/oauth_callback"
+    oauth = {"callback_url": "https://other.example.org/hub/oauth_callback"}
+    found = traits("github", public_url=url, oauth=oauth)["GitHubOAuthenticator"]
+    assert found["oauth_callback_url"] == oauth["callback_url"]
 
 
 def test_a_class_is_named_as_it_is() -> None:

@@ -193,6 +193,12 @@ def test_what_is_missing_is_named(name: str, option: str) -> None:
     assert REGISTERED["client_secret"] not in str(problem)
 
 
+def test_with_https_the_address_to_return_to_is_known() -> None:
+    options = {key: value for key, value in REGISTERED.items() if key != "callback_url"}
+    url = "https://hub.example.org/"
+    assert said("github", allowed_users=["alice"], oauth=options, public_url=url) == []
+
+
 def test_everything_missing_is_named_at_once() -> None:
     assert len(problems("generic-oauth", allowed_users=["alice"])) == 6
 
