@@ -28,6 +28,8 @@ import pytest
 import requests
 from playwright.sync_api import Error, expect
 
+from tests.certificates import make_certificate
+
 from .acme_authority import Authority, authority
 from .browser import people
 from .conftest import Play, Server
@@ -264,6 +266,19 @@ def test_the_hub_sees_where_users_come_from_whatever_they_say(server: Server, ca
         assert f"@{connection.getsockname()[0]})" in line
 
 
+def test_users_come_by_ipv6(server: Server) -> None:
+    """From the server itself: the tests' network has no IPv6."""
+    path = f"/hub/by-ipv6-{time.time():.0f}"
+    answer = server.run(
+        "sysctl -qw net.ipv6.conf.lo.disable_ipv6=0 &&"
+        f" printf 'GET {path} HTTP/1.0\\r\\nHost: {NAME}\\r\\n\\r\\n' |"
+        f" openssl s_client -connect '[::1]:443' -servername {NAME} -quiet"
+        f" -CAfile {STATE}/ca.crt -verify_return_error -verify_hostname {NAME} 2> /dev/null"
+    )
+    assert answer.startswith("HTTP/1.1 404 ")
+    assert "(@::1)" in server.run(f"docker logs jupyterhub 2>&1 | grep {path}")
+
+
 # What goes through
 
 
@@ -326,6 +341,26 @@ def test_the_timer_renews_the_certificate_under_an_open_websocket(
     await_other_certificate(server, former)
     assert days_left(served(server, ca_file)) > 80
     notebook.check()
+
+
+def test_the_doctor_tells_of_a_certificate_that_ended(
+    server: Server, ca_file: str, play: Callable[..., Play]
+) -> None:
+    former = fingerprint(server)
+    ended = b"".join(make_certificate(-3, NAME)).decode()
+    server.run(f"echo {shlex.quote(ended)} > {PEM} && systemctl reload nginx")
+    await_other_certificate(server, former)
+    done = play(playbook="playbooks/doctor.yml", timeout=120)
+    assert done.returncode != 0
+    said = " ".join(done.output.split())
+    assert f"CN={NAME}, expired 3 days ago" in said and "Broken on hub1: HTTPS, Certificate" in said
+    assert re.search(r"HTTPS broken .*?expired", said), said
+    former = fingerprint(server)
+    server.run("systemctl start ailab-hub-certificate.service")
+    await_other_certificate(server, former)
+    assert days_left(served(server, ca_file)) > 80
+    said = " ".join(play(playbook="playbooks/doctor.yml", timeout=120).output.split())
+    assert "HTTPS ok " in said and " broken " not in said, said
 
 
 def test_a_run_renews_it_as_well(server: Server, ca_file: str, deploy: Deploy) -> None:
@@ -499,9 +534,41 @@ def test_files_that_cannot_serve_are_refused(
     assert "mode 0644, with which others than its owner may use the key" in said
 
 
+def test_a_certificate_that_ended_is_refused(
+    play: Callable[..., Play], server: Server, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "hub.crt", tmp_path / "hub.key"
+    for path, content in zip((certificate, key), make_certificate(-3, NAME), strict=True):
+        path.touch(0o600)
+        path.write_bytes(content)
+    said = refused(
+        play,
+        server,
+        hub_https_certificate="files",
+        hub_https_certificate_file=str(certificate),
+        hub_https_key_file=str(key),
+    )
+    assert "a certificate that ended on" in said
+
+
 def test_a_port_that_is_taken_is_refused(play: Callable[..., Play], server: Server) -> None:
     said = refused(play, server, hub_https_port=22)
     assert "hub_https_port: found 22 taken by sshd" in said
+
+
+def test_a_clock_that_is_off_is_refused(play: Callable[..., Play], server: Server) -> None:
+    """The machine's clock is that of all tests, so what Ansible runs on the server gets another."""
+    python = "/usr/local/bin/python-in-three-days"
+    server.run(
+        "apt-get install --quiet=2 --no-install-recommends faketime"
+        f" && printf '#!/bin/sh\nexec faketime +3days /usr/bin/python3 \"$@\"\n' > {python}"
+        f" && chmod +x {python}"
+    )
+    try:
+        said = refused(play, server, ansible_python_interpreter=python)
+        assert "clock: found 3 days ahead of that of this machine" in said
+    finally:
+        server.run(f"rm {python}; apt-get purge --quiet=2 --auto-remove faketime")
 
 
 def test_a_name_acme_cannot_find_is_refused(play: Callable[..., Play], server: Server) -> None:
