@@ -120,6 +120,8 @@ def ask(address: str, port: int, name: str, request: str) -> str:
         try:
             while received := connection.recv(65536):
                 answer += received
+                # Some connections stay open.
+                connection.settimeout(2)
         except OSError:
             pass
     return answer.decode("latin-1")
@@ -381,7 +383,7 @@ def http2(server: Server, *fields: tuple[str, str]) -> None:
 
 def lab_of(server: Server, name: str) -> str:
     """Address and port of a user's lab."""
-    networks = server.inspect(f"ailab-{name}")["NetworkSettings"]["Networks"]
+    networks = server.inspect(f"jupyter-{name}")["NetworkSettings"]["Networks"]
     (address,) = (network["IPAddress"] for network in networks.values())
     return f"{address}:8888"
 
@@ -392,23 +394,23 @@ def test_the_secret_goes_to_the_hub_and_nowhere_else(
     """Whatever the central sign-in passes on, and whoever has thought it out."""
     secret = server.run(f"cat {SECRET}").strip()
     lab = lab_of(server, "alice")
-    tricks = {f"trick-{name}-": text for name, text in TRICKS.items()}
-    meant = {f"meant-{name}-": text for name, text in MEANT.items()}
+    tricks = {f"trick-{name}.": text for name, text in TRICKS.items()}
+    meant = {f"meant-{name}.": text for name, text in MEANT.items()}
     with tap(server, secret, *tricks) as went:
         for mark, text in tricks.items():
             ask(server.address, 443, NAME, text.format(mark=mark))
     assert went[secret] == []
-    reached_lab = {mark for mark in tricks if lab in went[mark]}
-    print("led to the lab:", sorted(reached_lab))
-    assert {"trick-user-", "trick-query-", "trick-dots-"} <= reached_lab
+    led_there = {mark for mark in tricks if lab in went[mark]}
+    print("These led to the lab:", sorted(led_there))
+    assert {"trick-user.", "trick-query.", "trick-dots."} <= led_there
     with tap(server, secret, "X-Remote-User", *meant) as went:
         for mark, text in meant.items():
             ask(server.address, 443, NAME, text.format(mark=mark))
     assert went[secret] == [HUB]
     assert went["X-Remote-User"] == [HUB]
-    for mark in meant:
-        assert went[mark] in ([HUB], []), mark
-    assert went["meant-plain-"] == went["meant-absolute-"] == went["meant-upgrade-"] == [HUB]
+    assert not [mark for mark in meant if lab in went[mark]]
+    for mark in ("plain", "port", "absolute", "upgrade", "pipeline", "query-fragment"):
+        assert HUB in went[f"meant-{mark}."], mark
 
 
 def test_the_headers_reach_no_lab(server: Server, alice: JupyterHubClient) -> None:
@@ -439,7 +441,8 @@ def test_http2_is_no_other_way(server: Server, alice: JupyterHubClient) -> None:
     with tap(server, secret, "?good") as went:
         pseudo = [field for field in good if field[0].startswith(":")]
         http2(server, *pseudo, *(field for field in good if field not in pseudo))
-    assert went[secret] == went["?good"] == [HUB]
+    assert went[secret] == [HUB]
+    assert HUB in went["?good"]
 
 
 # Who can read it
@@ -512,13 +515,13 @@ def test_the_rotation_of_all_secrets_reaches_the_entrance(
     server: Server, deploy: Deploy, variables: dict[str, Any], ca_file: str
 ) -> None:
     former = server.run(f"cat {SECRET}").strip()
-    lab = server.inspect("ailab-alice")["State"]["StartedAt"]
+    lab = server.inspect("jupyter-alice")["State"]["StartedAt"]
     deploy(playbook="playbooks/rotate_secrets.yml", **variables)
     assert former not in server.run(f"cat {SECRET} {ENTRANCE}")
     with JupyterHubClient(URL, ca_file=ca_file) as carol:
         assert sign_in(carol, "carol") == "/hub/home"
     assert ask_there(server, server.address, request()) == LOGIN_PAGE
-    assert server.inspect("ailab-alice")["State"]["StartedAt"] == lab
+    assert server.inspect("jupyter-alice")["State"]["StartedAt"] == lab
 
 
 def test_another_sign_in_leaves_nothing_of_it(server: Server, deploy: Deploy, ca_file: str) -> None:
