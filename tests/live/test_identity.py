@@ -284,7 +284,8 @@ def test_the_accounts_of_the_server(tmp_path: Path) -> None:
 
 
 def test_nobody_is_asked_where_the_hub_itself_knows(tmp_path: Path) -> None:
-    assert ask(tmp_path, authenticator="shared-password")["kind"] == ""
+    variables: dict[str, Any] = {"admin_users": ["grace"], "allow_all": False}
+    assert ask(tmp_path, authenticator="native", **variables)["kind"] == ""
 
 
 def test_a_configuration_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
