@@ -39,6 +39,29 @@ def test_what_went_wrong_is_told_apart(error: Exception, problem: str, detail: s
     assert identity.why(error) == (problem, detail)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "word"),
+    [
+        (400, b'{"error": "invalid_grant", "error_description": "x"}', "invalid_grant"),
+        (401, b'{"error": "invalid_client"}', "invalid_client"),
+        (401, b"Unauthorized", "invalid_client"),
+        (200, b'{"error": "bad_verification_code"}', "bad_verification_code"),
+        (404, b'{"error": "Not Found"}', None),
+        (503, b'{"error": "temporarily_unavailable"}', None),
+        (200, b"<html>", None),
+        (200, b"[]", None),
+        (400, b'{"error": {"code": 1}}', None),
+        (502, None, None),
+    ],
+)
+def test_what_a_service_says_of_the_hub(status: int, body: bytes | None, word: str | None) -> None:
+    if word:
+        assert identity._oauth_error(status, body) == word
+        return
+    with pytest.raises(identity._UnlikeError, match=f"HTTP status {status}"):
+        identity._oauth_error(status, body)
+
+
 def test_an_authenticator_that_hangs_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

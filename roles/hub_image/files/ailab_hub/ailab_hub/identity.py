@@ -132,8 +132,10 @@ def _oauth_error(status: int, body: bytes | None) -> str:
     try:
         word = json.loads(body or b"")["error"]
     except (ValueError, KeyError, TypeError):
+        if status == 401:
+            return "invalid_client"
         raise _UnlikeError(f"HTTP status {status} and nothing of OAuth 2") from None
-    if status >= 500 or not isinstance(word, str):
+    if status == 404 or status >= 500 or not isinstance(word, str):
         raise _UnlikeError(f"HTTP status {status}")
     return word
 
