@@ -95,6 +95,21 @@ def signs_in_accounts(accounts: None, deploy: Callable[..., Play], server: Serve
     deploy("--diff", "-vvv", **PAM)
 
 
+@pytest.fixture
+def doctor(play: Callable[..., Play]) -> Callable[[], Row]:
+    """What the doctor says of the sign-in."""
+
+    def examine() -> Row:
+        done = play("-vvv", playbook="playbooks/doctor.yml", timeout=120)
+        assert CLIENT_SECRET not in done.output
+        table = done.output.partition("TASK [What was found")[2].partition("\n\n")[0]
+        (row,) = [row for row in rows_of(table) if row.subject == "Sign-in"]
+        assert done.returncode == (2 if row.state == "broken" else 0), done.output
+        return row
+
+    return examine
+
+
 @pytest.mark.usefixtures("signs_in_accounts")
 def test_an_account_of_a_person_gets_in_and_no_other(server: Server, enters: Enters) -> None:
     assert enters("alan", FIRST)
@@ -130,8 +145,9 @@ def test_the_container_has_a_socket_and_no_password_file(server: Server) -> None
 
 @pytest.mark.usefixtures("signs_in_accounts")
 def test_when_nobody_asks_pam_the_page_says_so_and_the_hub_goes_on(
-    server: Server, enters: Enters, ca_file: str
+    server: Server, enters: Enters, ca_file: str, doctor: Callable[[], Row]
 ) -> None:
+    assert doctor().state == "ok"
     server.run(f"systemctl stop {UNIT}")
     with JupyterHubClient(URL, ca_file=ca_file) as client:
         with pytest.raises(JupyterHubError, match="accounts cannot be asked") as refusal:
@@ -139,7 +155,9 @@ def test_when_nobody_asks_pam_the_page_says_so_and_the_hub_goes_on(
         assert refusal.value.status == 503
         assert client.request("GET", "hub/health").status_code == 200
     assert "saslauthd cannot be asked at" in server.run("docker logs --since 1m jupyterhub 2>&1")
-    server.run(f"systemctl start {UNIT}")
+    row = doctor()
+    assert row.state == "broken" and "does not reach what asks PAM" in row.message
+    server.run(row.command)
     assert enters("alan", SECOND)
 
 
@@ -271,21 +289,6 @@ def asks_the_service(
         assert CLIENT_SECRET not in done.output
         assert server.run(there, check=False).split() == ["inactive"]
         yield
-
-
-@pytest.fixture
-def doctor(play: Callable[..., Play]) -> Callable[[], Row]:
-    """What the doctor says of the sign-in."""
-
-    def examine() -> Row:
-        done = play("-vvv", playbook="playbooks/doctor.yml", timeout=120)
-        assert CLIENT_SECRET not in done.output
-        table = done.output.partition("TASK [What was found")[2].partition("\n\n")[0]
-        (row,) = [row for row in rows_of(table) if row.subject == "Sign-in"]
-        assert done.returncode == (2 if row.state == "broken" else 0), done.output
-        return row
-
-    return examine
 
 
 @pytest.mark.usefixtures("asks_the_service")
