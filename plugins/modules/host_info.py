@@ -768,6 +768,8 @@ def try_service(name: str, port: int, tls: str, authorities: str) -> tuple[str |
                     return "connection", "it refuses StartTLS"
             if tls != "none":
                 context = ssl.create_default_context()
+                # Newer Pythons ask more of a certificate than the hub's may.
+                context.verify_flags &= ~ssl.VERIFY_X509_STRICT
                 with contextlib.suppress(ssl.SSLError, ValueError):
                     context.load_verify_locations(cadata=authorities)
                 context.wrap_socket(plain, server_hostname=name).close()

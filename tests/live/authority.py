@@ -16,6 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 DAYS = 30
+USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 class Authority:
@@ -28,11 +32,17 @@ class Authority:
     def __init__(self, folder: Path, name: str = "Authority of a test") -> None:
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
+        public = self._key.public_key()
+        # What newer Pythons ask of a certificate.
+        self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
+        usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True}
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = folder / "authority.pem"
         made = (
             self._builder(self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.certificate.write_bytes(made.public_bytes(Encoding.PEM))
@@ -52,6 +62,7 @@ class Authority:
         made = (
             self._builder(subject, key, days)
             .add_extension(x509.SubjectAlternativeName([entry]), critical=False)
+            .add_extension(self._identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         stem = name if days > 0 else f"{name}-ended"
