@@ -43,6 +43,8 @@ options:
     type: float
 requirements:
   - C(openssl) on the server, for certificates. Without it they are unknown.
+  - C(docker) on the server, for what the hub asks when somebody signs in. Without it nothing is said
+    of that.
 notes:
   - Run it as root. Docker, certificates and the journal are closed to others.
 seealso:
