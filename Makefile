@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 # What runs with a hub on this machine.
-LIVE := people jupyterhub_client rotate route_keeping_proxy sign_in sign_in_ldap sign_in_lti sign_in_native sign_in_oauth sign_in_remote_user
+LIVE := people identity jupyterhub_client rotate route_keeping_proxy sign_in sign_in_ldap sign_in_lti sign_in_native sign_in_oauth sign_in_remote_user
 # Those that take longest first, since two run at a time.
 SCENARIOS := default trixie interrupted docker_engine https galaxy
 

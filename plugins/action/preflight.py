@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import tarfile
 import time
@@ -52,7 +53,8 @@ FACTS = frozenset(
     {"lab_image_reference", "hub_image_reference", "lab_image_added_bytes", "docker_engine_notes"}
 )
 KNOWN_VARIABLES = "jupyterhub_known_variables"
-CA_FILES = ("lab_image_ca_file", "hub_image_ca_file", "hub_https_acme_ca_file")
+HUB_CA_FILE = "hub_image_ca_file"
+CA_FILES = ("lab_image_ca_file", HUB_CA_FILE, "hub_https_acme_ca_file")
 CA_TARGET = "hub_https_internal_ca_file"
 KEY_FILE = "docker_engine_repository_key_file"
 LOGO_FILE = "jupyterhub_logo_file"
@@ -258,10 +260,17 @@ class ActionModule(ActionBase):
         variables: dict[str, Any],
     ) -> tuple[dict[str, Any] | None, list[Problem]]:
         """Ask the server once and judge what it says."""
+        options = host_info_options(values)
+        if options.get("services") and values.get(HUB_CA_FILE):
+            # What is wrong with the file itself was found before.
+            with contextlib.suppress(OSError):
+                # Comments may be in any language.
+                text = Path(values[HUB_CA_FILE]).read_text(encoding="ascii", errors="ignore")
+                options["authorities"] = text
         try:
             result = self._execute_module(
                 module_name=f"{COLLECTION}.host_info",
-                module_args=host_info_options(values),
+                module_args=options,
                 task_vars=variables,
             )
         except AnsibleConnectionFailure as exc:

@@ -52,6 +52,37 @@ options:
     type: list
     elements: path
     default: []
+  services:
+    description:
+      - Services the hub will ask when somebody signs in. One that stands in the hub's configuration
+        already is not asked.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      text:
+        description: How the hub's configuration names it.
+        type: str
+        required: true
+      name:
+        description: Its host, by name or IP address.
+        type: str
+        required: true
+      port:
+        description: Its TCP port.
+        type: int
+        required: true
+      tls:
+        description:
+          - Whether its certificate is of interest. V(tls) begins with TLS, V(ldap) with StartTLS of
+            LDAP.
+        type: str
+        choices: [none, tls, ldap]
+        default: none
+  authorities:
+    description: Certificates (PEM) to trust for O(services) besides those the system trusts.
+    type: str
+    default: ""
   nginx:
     description: Whether the sites of an nginx on the server are of interest.
     type: bool
@@ -279,6 +310,32 @@ host:
       type: dict
       returned: always
       sample: {"/etc/nginx": true}
+    services:
+      description: What is wrong with each of O(services), in that order.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        problem:
+          description:
+            - V(name) if it does not resolve, V(connection) if it does not answer, V(certificate) if
+              its certificate cannot be trusted. V(null) if nothing is wrong, or if it was not asked.
+          type: str
+          returned: always
+          sample: certificate
+        detail:
+          description: The same in the system's words. May be empty.
+          type: str
+          returned: always
+          sample: certificate has expired
+    pam_files:
+      description:
+        - What the role P(ailab.hub.jupyterhub#role) has made for the accounts of the server to sign
+          in, and is there.
+      type: list
+      elements: str
+      returned: always
+      sample: [/etc/pam.d/ailab-hub]
     nginx:
       description:
         - Servers that nginx's configuration defines, with O(nginx). Empty where there is no nginx, or
@@ -457,6 +514,12 @@ PROXY_FILES = (
     "/etc/docker/ailab-hub-proxy.env",
     "/etc/systemd/system/docker.service.d/ailab-hub-proxy.conf",
 )
+# The unit comes first: as long as it is there the service may run.
+PAM_FILES = (
+    "/etc/systemd/system/ailab-hub-saslauthd.service",
+    "/etc/pam.d/ailab-hub",
+    "/run/ailab-hub-saslauthd",
+)
 NUKE_SCRIPT = "/var/lib/docker/nuke-graph-directory.sh"
 ENGINE_PID = "/run/docker.pid"
 IF_INET6 = "/proc/net/if_inet6"
@@ -467,6 +530,13 @@ DPKG_FORMAT = "${binary:Package} ${Version} ${db:Status-Want} ${db:Status-Status
 DISTRIBUTIONS = {"debian": "Debian", "ubuntu": "Ubuntu"}
 REFRESHED = "/var/lib/ailab-hub/*_image.json"
 TCP_LISTEN = "0A"
+HUB_CONFIGURATION = "/etc/ailab-hub/jupyterhub_config.py"
+SERVICE_SECONDS = 5.0
+# Without the package ca-certificates nobody is trusted.
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+# RFC 4511, 4.14.1: message 1, an extended request for 1.3.6.1.4.1.1466.20037; and success in the answer.
+START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
+LDAP_SUCCESS = b"\x0a\x01\x00"
 PROXY_LABEL = ("ailab.hub", "proxy")
 
 
@@ -685,6 +755,49 @@ def addresses_of(name: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
+def try_service(name: str, port: int, tls: str, authorities: str) -> tuple[str | None, str]:
+    """Connect to a service. What is wrong, in the words of RETURN, and the detail of it."""
+    # Costs a tenth of a run that may not need it.
+    import ssl
+
+    try:
+        with contextlib.closing(socket.create_connection((name, port), SERVICE_SECONDS)) as plain:
+            if tls == "ldap":
+                plain.sendall(START_TLS)
+                if LDAP_SUCCESS not in plain.recv(4096):
+                    return "connection", "it refuses StartTLS"
+            if tls != "none":
+                context = ssl.create_default_context()
+                # Newer Pythons ask more of a certificate than the hub's may.
+                context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+                with contextlib.suppress(ssl.SSLError, ValueError):
+                    context.load_verify_locations(cadata=authorities)
+                context.wrap_socket(plain, server_hostname=name).close()
+    except ssl.SSLCertVerificationError as exc:
+        known = os.path.exists(TRUSTED)
+        return ("certificate", exc.verify_message) if known else (None, "")
+    except (socket.gaierror, UnicodeError):
+        return "name", "its name does not resolve"
+    except socket.timeout:
+        return "connection", f"no answer within {SERVICE_SECONDS:g} s"
+    except OSError as exc:
+        return "connection", exc.strerror or str(exc)
+    return None, ""
+
+
+def services_info(services: list[dict[str, object]], authorities: str) -> list[dict[str, object]]:
+    """What is wrong with services that are new to the hub."""
+    configuration = read_text(HUB_CONFIGURATION) if services else ""
+    found: list[dict[str, object]] = []
+    for entry in services:
+        problem, detail = None, ""
+        if str(entry["text"]) not in configuration:
+            name, tls = str(entry["name"]), str(entry["tls"])
+            problem, detail = try_service(name, int(str(entry["port"])), tls, authorities)
+        found.append({"problem": problem, "detail": detail})
+    return found
+
+
 def nginx_servers() -> list[dict[str, object]]:
     """Servers of the configuration nginx would start with; none where it has none it accepts."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -770,6 +883,18 @@ def main() -> None:
             },
             "names": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "text": {"type": "str", "required": True},
+                    "name": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                    "tls": {"type": "str", "choices": ["none", "tls", "ldap"], "default": "none"},
+                },
+            },
+            "authorities": {"type": "str", "default": ""},
             "nginx": {"type": "bool", "default": False},
             "images": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
@@ -809,6 +934,8 @@ def main() -> None:
         ],
         "names": {name: addresses_of(name) for name in params["names"]},
         "paths": {path: os.path.lexists(path) for path in params["paths"]},
+        "services": services_info(params["services"], params["authorities"]),
+        "pam_files": [path for path in PAM_FILES if os.path.lexists(path)],
         "nginx": nginx_servers() if params["nginx"] else [],
         "ipv6": os.path.exists(IF_INET6),
         "time": time.time(),

@@ -15,11 +15,13 @@ author:
   - ailab.hub contributors (!UNKNOWN)
 description:
   - Looks at what the roles of this collection have deployed on a server. These are the containers
-    of proxy, hub and users, the hub's answer through the proxy, the timer that restarts what
-    hangs, and certificates. Disks, memory and the clock come with it.
+    of proxy, hub and users, the hub's answer through the proxy, what the hub asks when somebody
+    signs in, the timer that restarts what hangs, and certificates. Disks, memory and the clock
+    come with it.
   - It needs no variable of the roles, and works where Docker is down, hangs or was never installed.
     What cannot be known is said to be unknown.
-  - Nothing can hold it up. Each part is looked at by itself, for no longer than O(timeout).
+  - Nothing can hold it up. Each part is looked at by itself, for no longer than O(timeout). What the
+    hub asks when somebody signs in may take 20 seconds.
   - P(ailab.hub.docker_access#module) says more about the access to Docker. The playbook
     C(ailab.hub.doctor) prints both as a table.
 extends_documentation_fragment:
@@ -41,6 +43,8 @@ options:
     type: float
 requirements:
   - C(openssl) on the server, for certificates. Without it they are unknown.
+  - C(docker) on the server, for what the hub asks when somebody signs in. Without it nothing is said
+    of that.
 notes:
   - Run it as root. Docker, certificates and the journal are closed to others.
 seealso:
@@ -81,7 +85,7 @@ checks:
     subject:
       description:
         - What was looked at. V(Deployment), V(Containers), the name of a container, V(Labs), V(Hub),
-          V(HTTPS), V(Healing), V(Certificate), V(Disk), V(Memory) or V(Clock).
+          V(HTTPS), V(Sign-in), V(Healing), V(Certificate), V(Disk), V(Memory) or V(Clock).
         - There may be several with the same subject. V(Deployment) is only there if nothing was
           deployed, and V(Containers) if Docker does not answer.
       type: str
@@ -288,6 +292,43 @@ entrance:
     certificate:
       description: The certificate it shows, as in RV(certificates). V(null) if there was none.
       type: dict
+      returned: always
+      sample: null
+sign_in:
+  description:
+    - What the hub asks when somebody signs in, such as a service of OpenID Connect, and whether it
+      can be asked. The hub asks as it does at a sign-in, but signs in nobody.
+    - V(null) for a way to sign in by which the hub asks nobody, and if the hub does not run.
+  type: dict
+  returned: always
+  contains:
+    kind:
+      description: V(oauth), V(ldap), V(lti13) or V(pam).
+      type: str
+      returned: always
+      sample: oauth
+    asked:
+      description: The address asked.
+      type: str
+      returned: always
+      sample: https://login.example.org/token
+    problem:
+      description:
+        - V(name) if its name does not resolve, V(connection) if there is no connection or no answer,
+          V(certificate) if its certificate cannot be trusted, V(credentials) if it does not take the
+          hub's own account or secret, V(answer) if it is not the service it should be. V(null) if
+          there is none.
+      type: str
+      returned: always
+      sample: certificate
+    detail:
+      description: The same in the words of the system or the service. May be empty.
+      type: str
+      returned: always
+      sample: certificate has expired
+    accepted:
+      description: Whether it takes the hub's own account or secret. V(null) if that cannot be told.
+      type: bool
       returned: always
       sample: null
 healing:
@@ -508,6 +549,20 @@ MARGIN_SECONDS = 0.5
 MAX_INSPECTED = 20
 MAX_NAMED = 5
 
+# The hub gives up on its own after 15 s.
+SIGN_IN_SECONDS = 20.0
+# What the hub asks, and the variable that says where it is.
+ASKED = {
+    "oauth": ("the identity server", "jupyterhub_oauth"),
+    "ldap": ("the directory", "jupyterhub_ldap"),
+    "lti13": ("the course system", "jupyterhub_lti13"),
+    "pam": ("what asks PAM", "jupyterhub_pam"),
+}
+OWN_ACCOUNT = {
+    "oauth": "client_id and client_secret",
+    "ldap": "lookup_dn_search_user and lookup_dn_search_password",
+}
+
 DEPLOY = "Deploy: ansible-playbook -i inventory site.yml"
 
 HANGS = "Look on the server with: uptime; journalctl --dmesg --lines 20"
@@ -570,6 +625,7 @@ def judge(facts: Facts, now: float) -> list[Check]:
         *judge_labs(facts["labs"]),
         *judge_hub(facts),
         *judge_entrance(facts, now),
+        *judge_sign_in(facts["sign_in"]),
         *judge_healing(facts["healing"], now),
         *judge_certificates(facts["certificates"], now),
         *judge_disks(facts["disks"]),
@@ -709,6 +765,38 @@ def judge_entrance(facts: Facts, now: float) -> Checks:
         answer = entrance["error"] or f"HTTP status {entrance['status']}"
         state, message, hint = BROKEN, f"{message}; /hub/health: {answer}", look
     yield check("HTTPS", state, f"{entrance['address']} shows {message}", hint)
+
+
+def judge_sign_in(sign_in: Facts | None) -> Checks:
+    """What the hub asks when somebody signs in. Who is logged in goes on without it."""
+    if sign_in is None:
+        return
+    who, variable = ASKED[sign_in["kind"]]
+    asked, problem, detail = sign_in["asked"], sign_in["problem"], one_line(sign_in["detail"])
+    own = OWN_ACCOUNT.get(sign_in["kind"], "")
+    if problem is None:
+        message = f"{who} answers at {asked}"
+        if own and sign_in["accepted"]:
+            message += f" and takes the hub's {own}"
+        yield check("Sign-in", OK, message)
+    elif problem == "credentials":
+        message = f"{who} at {asked} does not take the hub's {own} ({detail})"
+        hint = f"Correct them in {variable}. {DEPLOY} --tags jupyterhub"
+        yield check("Sign-in", BROKEN, message, hint)
+    elif problem == "certificate":
+        message = f"the certificate of {who} at {asked} cannot be trusted: {detail}"
+        hint = "Ask those who run it for a valid one, or name its authority in hub_image_ca_file. "
+        yield check("Sign-in", BROKEN, message, hint + DEPLOY)
+    elif problem == "answer":
+        message = f"{asked} does not answer as {who} does: {detail}"
+        hint = f"Correct the address in {variable}. {DEPLOY} --tags jupyterhub"
+        yield check("Sign-in", BROKEN, message, hint)
+    else:
+        message = f"the hub does not reach {who} at {asked}: {detail}"
+        hint = f"Ask those who run it, or correct the address in {variable}."
+        if sign_in["kind"] == "pam":
+            hint = "Run: systemctl restart ailab-hub-saslauthd"
+        yield check("Sign-in", BROKEN, message, hint)
 
 
 def judge_healing(healing: Facts | None, now: float) -> Checks:
@@ -1000,6 +1088,21 @@ def parse_site(text: str) -> Facts | None:
     return None
 
 
+def parse_sign_in(text: str) -> Facts | None:
+    """What the hub asks, from the answer of its package; None where it asks nobody."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        found = json.loads(text)
+        if found["kind"] in ASKED:
+            return {
+                "kind": found["kind"],
+                "asked": str(found["asked"]),
+                "problem": None if found["problem"] is None else str(found["problem"]),
+                "detail": str(found["detail"]),
+                "accepted": found["accepted"],
+            }
+    return None
+
+
 def parse_memory(text: str) -> Facts | None:
     """Memory from the text of /proc/meminfo."""
     values = dict(re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE))
@@ -1193,6 +1296,16 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+def look_at_sign_in(path: str, name: str) -> Facts | None:
+    """What the hub asks when somebody signs in, as its package in the container says."""
+    command = ("docker", "--host", f"unix://{path}", "exec", name)
+    try:
+        said = output_of((*command, "python3", "-m", "ailab_hub.identity"), SIGN_IN_SECONDS)
+    except FileNotFoundError:
+        return None
+    return parse_sign_in(said or "")
+
+
 def look_at_certificates(served: list[str], timeout: float) -> list[Facts]:
     """All certificates in the known places, and those of entrances."""
     files = [(path, use) for pattern, use in CERTIFICATES for path in sorted(glob.glob(pattern))]
@@ -1350,12 +1463,19 @@ def investigate(path: str, timeout: float, controller_time: float | None) -> Fac
         for each in facts["containers"]
         if each["role"] == "proxy" and each["address"] and each["status"] == "running"
     ]
+    hubs = [
+        each["name"]
+        for each in facts["containers"]
+        if each["role"] == "hub" and each["status"] == "running"
+    ]
+    sign_in = Look(look_at_sign_in, path, hubs[0]) if hubs else None
     folders = ["/", STATE, facts["docker"]["data_root"] or data_root()]
     hub = Look(look_at_hub, addresses[0], timeout) if addresses else None
     disks = [Look(look_at_disk, folder) for folder in dict.fromkeys(folders)]
     facts["hub"] = answer(hub, deadline, unanswered_hub((addresses or [""])[0]))
     looked = [found("Disk", disk, deadline) for disk in disks]
     facts["disks"] = merge_disks([disk for disk in looked if disk])
+    facts["sign_in"] = found("Sign-in", sign_in, time.monotonic() + SIGN_IN_SECONDS)
     facts["_missing"] = missing
     return facts
 

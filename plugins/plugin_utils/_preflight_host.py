@@ -20,6 +20,10 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import 
     check_https_host,
     https_host_options,
 )
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_identity import (
+    check_identity_host,
+    identity_host_options,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem
 
 Host = Mapping[str, Any]
@@ -74,6 +78,7 @@ def host_info_options(values: Values) -> dict[str, Any]:
     if https := https_host_options(values):
         options.update(https)
         options["packages"] = [*options.get("packages", ()), *HTTPS_PACKAGES]
+    options.update(identity_host_options(values))
     data_root = (values.get("docker_engine_daemon") or {}).get("data-root")
     if isinstance(data_root, str):
         options["data_root"] = data_root
@@ -98,6 +103,7 @@ def check_host(
     if "jupyterhub" in roles:
         yield from _check_port(values, host)
         yield from _check_networks(values, host)
+        yield from check_identity_host(values, host)
     if "hub_https" in roles:
         yield from check_https_host(values, host)
 

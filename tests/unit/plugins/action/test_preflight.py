@@ -29,6 +29,8 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ailab.hub.plugins.action import preflight
 
+from tests.certificates import make_certificate
+
 SERVER_OPTIONS = {
     "server_port": {"type": "int", "default": 8000},
     "server_name": {"type": "str", "default": "{{ client_name }}-server"},
@@ -380,6 +382,27 @@ def test_a_server_that_cannot_be_reached_is_told_with_the_other_problems(check: 
     message = check("server", execute=execute, server_port="x")["msg"]
     assert message.startswith("2 problems on web1.")
     assert "2. server: found no answer: no route to host" in message
+
+
+def test_the_hubs_authorities_go_with_the_question_of_its_services(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_role(
+        tmp_path / "roles", "hub_image", {"hub_image_ca_file": {"type": "path", "default": ""}}
+    )
+    monkeypatch.setattr(preflight, "host_info_options", lambda _values: {"services": [{}]})
+    monkeypatch.setattr(preflight, "check_host", lambda *_arguments: [])
+    pem = make_certificate()[0].decode()
+    (tmp_path / "ca.pem").write_text(f"# Behörde\n{pem}", encoding="utf-8")
+    asked: list[dict[str, Any]] = []
+
+    def execute(**arguments: Any) -> dict[str, Any]:
+        asked.append(arguments["module_args"])
+        return {"host": {"services": []}}
+
+    assert not check("hub_image", execute=execute, hub_image_ca_file="ca.pem").get("failed")
+    assert not check("hub_image", execute=execute).get("failed")
+    assert asked == [{"services": [{}], "authorities": f"# Behrde\n{pem}"}, {"services": [{}]}]
 
 
 def test_a_server_without_python_is_told(check: Check) -> None:

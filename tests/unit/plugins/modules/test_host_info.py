@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import os
 import shutil
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +22,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ailab.hub.plugins.modules import host_info
+
+from tests.certificates import make_certificate
 
 Run = Callable[..., dict[str, Any]]
 Serve = Callable[..., Any]
@@ -101,11 +106,17 @@ def docker_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_returns_what_the_documentation_promises(
-    run: Run, listener: socket.socket, docker_list: Path, nginx: None
+    run: Run,
+    listener: socket.socket,
+    docker_list: Path,
+    nginx: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     documented = yaml.safe_load(host_info.RETURN)["host"]["contains"]
     port = listener.getsockname()[1]
+    monkeypatch.setattr(host_info, "PAM_FILES", (str(docker_list),))
     host = run(
+        services=[{"text": "x", "name": "127.0.0.1", "port": port}],
         listen_address="127.0.0.1",
         listen_port=port,
         listen=[{"address": "127.0.0.1", "port": port}],
@@ -323,6 +334,113 @@ def test_an_installation_that_was_interrupted(
     assert run()["dpkg_interrupted"] is True
     monkeypatch.setattr(host_info, "DPKG_UPDATES", str(tmp_path / "none"))
     assert run()["dpkg_interrupted"] is False
+
+
+# What the hub will ask when somebody signs in
+
+
+TAKES_STARTTLS = bytes.fromhex("300c02010178070a010004000400")
+REFUSES_STARTTLS = bytes.fromhex("300c02010178070a010204000400")
+
+
+class Far(threading.Thread):
+    """Somebody who shows a certificate to whoever connects, by TLS or after what LDAP says before it."""
+
+    def __init__(self, pem: bytes, key: bytes, folder: Path, before: bytes = b"") -> None:
+        super().__init__(daemon=True)
+        (folder / "far.pem").write_bytes(pem + key)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "far.pem")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._before = before
+        self.port = int(self._listener.getsockname()[1])
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            raw, _address = self._listener.accept()
+            with raw, contextlib.suppress(OSError):
+                if self._before and raw.recv(64) == host_info.START_TLS:
+                    raw.sendall(self._before)
+                self._context.wrap_socket(raw, server_side=True).close()
+
+
+def asked(run: Run, port: int, name: str = "localhost", tls: str = "tls", **options: Any) -> Any:
+    service = {"text": "https://x", "name": name, "port": port, "tls": tls}
+    (found,) = run(services=[service], **options)["services"]
+    return found
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a system that trusts public authorities."""
+    monkeypatch.setattr(host_info, "TRUSTED", str(tmp_path / "trusted.crt"))
+    (tmp_path / "trusted.crt").touch()
+    return tmp_path / "trusted.crt"
+
+
+@pytest.mark.parametrize(("tls", "before"), [("tls", b""), ("ldap", TAKES_STARTTLS)])
+def test_a_service_and_its_certificate(
+    run: Run, tmp_path: Path, trusted: Path, tls: str, before: bytes
+) -> None:
+    pem, key = make_certificate(name="localhost")
+    port = Far(pem, key, tmp_path, before).port
+    assert asked(run, port, tls=tls, authorities=pem.decode())["problem"] is None
+    found = asked(run, port, tls=tls)
+    assert found["problem"] == "certificate" and "self" in found["detail"]
+    assert asked(run, port, tls="none")["problem"] is None
+    trusted.unlink()
+    assert asked(run, port, tls=tls)["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("days", "name", "said"),
+    [(-2, "localhost", "expired"), (9, "other.example.org", "'localhost'")],
+)
+@pytest.mark.usefixtures("trusted")
+def test_a_certificate_of_a_service_that_is_wrong(
+    run: Run, tmp_path: Path, days: int, name: str, said: str
+) -> None:
+    pem, key = make_certificate(days, name)
+    found = asked(run, Far(pem, key, tmp_path).port, authorities=pem.decode())
+    assert found["problem"] == "certificate" and said in found["detail"]
+
+
+def test_a_service_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(host_info, "SERVICE_SECONDS", 0.2)
+        found = asked(run, port)
+        assert found == {"problem": "connection", "detail": "no answer within 0.2 s"}
+    assert asked(run, port) == {"problem": "connection", "detail": "Connection refused"}
+    assert asked(run, port, name="no-such-name.invalid")["problem"] == "name"
+
+
+def test_a_service_that_knows_no_starttls(run: Run, tmp_path: Path) -> None:
+    pem, key = make_certificate(name="localhost")
+    port = Far(pem, key, tmp_path, REFUSES_STARTTLS).port
+    found = asked(run, port, tls="ldap")
+    assert found == {"problem": "connection", "detail": "it refuses StartTLS"}
+
+
+def test_a_service_the_hub_uses_already_is_left_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = tmp_path / "jupyterhub_config.py"
+    configuration.write_text("c.OAuthenticator.token_url = 'https://x'\n")
+    monkeypatch.setattr(host_info, "HUB_CONFIGURATION", str(configuration))
+    assert asked(run, 9) == {"problem": None, "detail": ""}
+
+
+def test_what_the_accounts_of_the_server_need(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("unit", "service", "folder")
+    monkeypatch.setattr(host_info, "PAM_FILES", tuple(str(tmp_path / name) for name in names))
+    assert run()["pam_files"] == []
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "unit").touch()
+    assert run()["pam_files"] == [str(tmp_path / "unit"), str(tmp_path / "folder")]
 
 
 def test_entries_of_apts_sources(run: Run, docker_list: Path) -> None:

@@ -81,6 +81,7 @@ def server(**other: Any) -> Facts:
         "labs": LABS,
         "hub": HUB,
         "entrance": None,
+        "sign_in": None,
         "healing": HEALING,
         "certificates": [certificate()],
         "disks": [DISK],
@@ -291,6 +292,30 @@ def test_the_entrance(shown: Facts | None, other: Facts, state: str, said: str) 
     }
     assert odd(**facts) == ([] if state == "ok" else [("HTTPS", state)])
     assert said in messages(**facts)["HTTPS"]
+
+
+SIGN_IN = {"kind": "oauth", "asked": "https://login.example.org/token", "problem": None, "detail": "", "accepted": True}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("other", "said", "hint"),
+    [
+        ({}, "the identity server answers at https://login.example.org/token and takes the hub's client_id and client_secret", ""),
+        ({"accepted": None}, "the identity server answers at https://login.example.org/token", ""),
+        ({"kind": "ldap", "asked": "ldap.example.org:389", "accepted": None}, "the directory answers at ldap.example.org:389", ""),
+        ({"problem": "credentials", "detail": "invalid_client", "accepted": False}, "does not take the hub's client_id and client_secret (invalid_client)", "Correct them in jupyterhub_oauth"),
+        ({"kind": "ldap", "problem": "credentials", "detail": "as cn=hub"}, "does not take the hub's lookup_dn_search_user and lookup_dn_search_password (as cn=hub)", "jupyterhub_ldap"),
+        ({"problem": "certificate", "detail": "certificate has expired"}, "cannot be trusted: certificate has expired", "hub_image_ca_file"),
+        ({"problem": "name", "detail": "its name does not resolve"}, "the hub does not reach the identity server at https://login.example.org/token: its name does not resolve", "correct the address in jupyterhub_oauth"),
+        ({"kind": "lti13", "problem": "answer", "detail": "no keys"}, "does not answer as the course system does: no keys", "jupyterhub_lti13"),
+        ({"kind": "pam", "asked": "/run/saslauthd/mux", "problem": "connection", "detail": "Connection refused"}, "does not reach what asks PAM", "Run: systemctl restart ailab-hub-saslauthd"),
+    ],
+)  # fmt: skip
+def test_what_the_hub_asks_at_a_sign_in(other: Facts, said: str, hint: str) -> None:
+    sign_in = {**SIGN_IN, **other}
+    assert odd(sign_in=sign_in) == ([("Sign-in", "broken")] if sign_in["problem"] else [])
+    assert said in messages(sign_in=sign_in)["Sign-in"]
+    assert hint in hints(sign_in=sign_in)
 
 
 @pytest.mark.parametrize(
@@ -574,7 +599,10 @@ def test_a_hub_behind_its_proxy(run: Run, deployed: Callable[..., Any]) -> None:
     assert {found[name] for name in ("jupyterhub-proxy", "jupyterhub", "Labs", "Hub")} == {"ok"}
 
 
-def test_containers_are_asked_for_once(run: Run, deployed: Callable[..., Any]) -> None:
+def test_containers_are_asked_for_once(
+    run: Run, deployed: Callable[..., Any], says: Callable[[str], None]
+) -> None:
+    says("")
     labs = [listed(f"jupyter-{number}", "running", "Up 2 hours") for number in range(30)]
     with serving() as port:
         engine = deployed(port, *labs)
@@ -855,6 +883,53 @@ def test_an_entrance_that_hangs(run: Run, host: Path) -> None:
     assert (states(result)["HTTPS"], bool(result["entrance"]["error"])) == ("broken", True)
 
 
+# What the hub asks at a sign-in
+
+
+@pytest.fixture
+def says(host: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that has the program docker print a text, as the hub's package does in its container."""
+
+    def say(text: str) -> None:
+        script = f"#!/bin/sh\necho \"$*\" > {host}/asked\ncat << 'END'\n{text}\nEND\n"
+        write(host / "bin/docker", script).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{host}/bin{os.pathsep}{os.environ['PATH']}")
+
+    return say
+
+
+def test_the_hub_itself_is_asked(
+    run: Run, host: Path, deployed: Callable[..., Any], says: Callable[[str], None]
+) -> None:
+    says(json.dumps({**SIGN_IN, "problem": "certificate", "detail": "has expired"}))
+    engine = deployed(9)
+    result = run(socket=str(engine.path))
+    assert (states(result)["Sign-in"], result["sign_in"]["detail"]) == ("broken", "has expired")
+    command = "exec jupyterhub python3 -m ailab_hub.identity"
+    assert (host / "asked").read_text() == f"--host unix://{engine.path} {command}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", json.dumps({**SIGN_IN, "kind": ""}), "No module named ailab_hub"]
+)
+def test_a_hub_that_asks_nobody_or_has_an_older_package(
+    run: Run, deployed: Callable[..., Any], says: Callable[[str], None], text: str
+) -> None:
+    says(text)
+    result = run(socket=str(deployed(9).path))
+    assert result["sign_in"] is None
+    assert "Sign-in" not in states(result)
+
+
+def test_without_a_hub_that_runs_nobody_is_asked(
+    run: Run, host: Path, says: Callable[[str], None]
+) -> None:
+    deploy(host)
+    says(json.dumps(SIGN_IN))
+    assert run()["sign_in"] is None
+    assert not (host / "asked").exists()
+
+
 # Disks and clock
 
 
@@ -896,7 +971,9 @@ def test_the_result_is_what_the_documentation_promises(
     host: Path,
     deployed: Callable[..., Any],
     entrance: Callable[..., contextlib.AbstractContextManager[int]],
+    says: Callable[[str], None],
 ) -> None:
+    says(json.dumps(SIGN_IN))
     documented = yaml.safe_load(hub_health.RETURN)
     with serving() as port, entrance(*make_certificate()):
         result = run(socket=str(deployed(port).path), timeout=10)

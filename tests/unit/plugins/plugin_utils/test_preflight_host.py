@@ -51,6 +51,7 @@ HOST: dict[str, Any] = {
     "networks": [{"network": "192.168.2.0/24", "interface": "eth0"}],
     "port": {"error": None, "holder": "", "own": False},
     "packages": {},
+    "services": [],
     "docker": {"answers": False, "reason": "missing", "error": "there is no /x", "images": {}},
 }
 

@@ -10,7 +10,11 @@ from urllib.parse import urlsplit
 
 import bcrypt
 from nativeauthenticator import NativeAuthenticator
-from nativeauthenticator.handlers import DiscardHandler, ToggleAuthorizationHandler
+from nativeauthenticator.handlers import (
+    DiscardHandler,
+    LoginHandler,
+    ToggleAuthorizationHandler,
+)
 from nativeauthenticator.orm import UserInfo
 from tornado.web import HTTPError
 from traitlets import Unicode
@@ -33,6 +37,27 @@ def _refuse_other_sites(handler: Any) -> None:
     elif site == "same-origin":
         return
     raise HTTPError(403, "Open this from the page of the hub that lists who signed up.")
+
+
+class _Unmeasured:
+    """Stands in for the client of statsd that JupyterHub had up to version 5."""
+
+    def timer(self, name: str) -> _Unmeasured:
+        return self
+
+    def start(self) -> _Unmeasured:
+        return self
+
+    def stop(self, *, send: bool = True) -> None:
+        """Nobody is told."""
+
+
+class _LoginHandler(LoginHandler):
+    """Takes name and password. The original measures how long that takes by JupyterHub 5's means."""
+
+    @property
+    def statsd(self) -> Any:
+        return getattr(super(), "statsd", None) or _Unmeasured()
 
 
 class _ToggleHandler(ToggleAuthorizationHandler):
@@ -109,5 +134,9 @@ class ManagedNativeAuthenticator(NativeAuthenticator):
 
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """The pages of the base class, two of them for links of this hub alone."""
-        own = {ToggleAuthorizationHandler: _ToggleHandler, DiscardHandler: _DiscardHandler}
+        own = {
+            LoginHandler: _LoginHandler,
+            ToggleAuthorizationHandler: _ToggleHandler,
+            DiscardHandler: _DiscardHandler,
+        }
         return [(path, own.get(handler, handler)) for path, handler in super().get_handlers(app)]
