@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -15,6 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 DAYS = 30
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 class Authority:
@@ -37,12 +45,12 @@ class Authority:
         self.certificate.write_bytes(made.public_bytes(Encoding.PEM))
 
     def sign(self, name: str) -> tuple[Path, Path]:
-        """Make a key and a certificate for the name of a server; return both files."""
+        """Make a key and a certificate for a server's name or address; return both files."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         made = (
             self._builder(subject, key)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         files = self.folder / f"{name}.key", self.folder / f"{name}.pem"

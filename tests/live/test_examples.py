@@ -15,6 +15,7 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -25,13 +26,16 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.sync_api import Page, expect
 
 from tests.pages import EXAMPLES, PROJECT, blocks
 from tests.testbed import bases
 
+from .browser import Crowd, people
 from .conftest import Play, Server
 from .inventories import connection, host_variables, write_inventory
-from .jupyterhub_client import JupyterHubClient, LoginError
+from .jupyterhub_client import JupyterHubClient, JupyterHubError, LoginError
+from .openid_provider import OpenIDProvider, sign_in
 
 # Registry, engine and authorities of the testbed.
 TESTBED_VARIABLES = re.compile(r"testbed_|docker_engine_|\w+_image_ca_file$")
@@ -41,6 +45,9 @@ DOCUMENTED_COMMAND = yaml.safe_load((PROJECT / "roles/jupyterhub/defaults/main.y
 DOCUMENTED_VERSION = "5.2.1"
 # Longer than the cells of the test take on a busy machine: they are no sign of life to the hub.
 IDLE_SECONDS = 30
+
+PASSWORD = "correct horse battery"
+SECRET = "secret-of-the-client-0123456789"
 
 Deploy = Callable[..., None]
 Login = Callable[[str], JupyterHubClient]
@@ -137,7 +144,7 @@ def provide_hub(server: Server, version: str) -> None:
 
 
 def test_course_gives_participants_a_kernel_and_the_material(
-    deploy: Deploy, inventories: list[str], server: Server, login: Login, tmp_path: Path
+    deploy: Deploy, inventories: list[str], server: Server, url: str, tmp_path: Path
 ) -> None:
     put_repository(server, tmp_path, {"notebooks/lesson.ipynb": "{}", "solutions/no.ipynb": "{}"})
     archive = tmp_path / "course.tar.gz"
@@ -163,7 +170,10 @@ def test_course_gives_participants_a_kernel_and_the_material(
             {"archive": str(archive), "dest": "content"},
         ],
     )
-    alice = login("alice")
+    with people(url, tmp_path) as crowd:
+        sign_up_and_be_approved(crowd, server, url)
+    alice = JupyterHubClient(url)
+    alice.login("alice", PASSWORD)
     alice.stop_server()
     # What the image has gets into a volume when that is made.
     remove_volume(server, "ailab-alice")
@@ -189,11 +199,47 @@ def test_course_gives_participants_a_kernel_and_the_material(
         )
         alice.run_code(change)
         assert server.inspect("jupyter-alice")["HostConfig"]["Memory"] == 2 * 1024**3
-        with pytest.raises(LoginError):
-            login("mallory")
+        with pytest.raises(LoginError), JupyterHubClient(url) as stranger:
+            stranger.login("mallory", PASSWORD)
     finally:
         alice.stop_server()
+        alice.close()
         remove_volume(server, "ailab-alice")
+
+
+def sign_up_and_be_approved(crowd: Crowd, server: Server, url: str) -> None:
+    """A participant signs up in one browser; the teacher approves in another."""
+    participant, teacher = crowd.new("alice").page, crowd.new("teacher").page
+    participant.goto(url)
+    expect(participant.get_by_text("The teacher lets you in.")).to_be_visible()
+    participant.goto(f"{url}hub/signup")
+    participant.locator("input[name=username]").fill("alice")
+    participant.locator("input[name=signup_password]").fill(PASSWORD)
+    participant.locator("input[name=signup_password_confirmation]").fill(PASSWORD)
+    participant.get_by_role("button", name="Create User").click()
+    expect(participant.get_by_text("has been sent to the admin")).to_be_visible()
+    participant.goto(f"{url}hub/login?next=/hub/home")
+    fill_in(participant, "alice", PASSWORD)
+    expect(participant.get_by_text("has not been authorized")).to_be_visible()
+
+    teacher.goto(f"{url}hub/login?next=/hub/home")
+    password = "/var/lib/ailab-hub/secrets/shared_admin_password"
+    fill_in(teacher, "teacher", server.run(f"cat {password}").strip())
+    teacher.get_by_role("link", name="Approve users").click()
+    row = teacher.get_by_role("row").filter(has=teacher.get_by_role("cell", name="alice"))
+    row.get_by_role("button", name="Authorize").click()
+    expect(row.get_by_role("button", name="Unauthorize")).to_be_visible()
+
+    fill_in(participant, "alice", PASSWORD)
+    expect(participant.get_by_role("link", name="Change password")).to_be_visible()
+    expect(participant.get_by_role("link", name="Approve users")).to_have_count(0)
+
+
+def fill_in(page: Page, name: str, password: str) -> None:
+    """Fill in the form for signing in."""
+    page.locator("input[name=username]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.get_by_role("button", name="Sign In").click()
 
 
 def put_repository(server: Server, folder: Path, files: dict[str, str]) -> None:
@@ -241,22 +287,47 @@ def tar(files: dict[str, Any], folders: tuple[str, ...] = ()) -> bytes:
 
 
 def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
-    deploy: Deploy, server: Server, login: Login
+    deploy: Deploy, server: Server, url: str, tmp_path: Path
 ) -> None:
     values = yaml.safe_load((EXAMPLES / "research/group_vars/hub.yml").read_text())
     config = values["jupyterhub_config"]
     (culler,) = config["JupyterHub"]["services"]
     assert culler["command"][-1] == "--timeout=3600"
     culler["command"][-1:] = [f"--timeout={IDLE_SECONDS}", "--cull-every=2"]
+    accounts = {"alice": {"groups": ["research"]}, "mallory": {"groups": ["chess"]}}
+    service = OpenIDProvider(tmp_path, accounts, own_address(server))
+    callback = f"{url}hub/oauth_callback"
+    service.clients.append(
+        {"client_id": "jupyterhub", "client_secret": SECRET, "redirect_uris": [callback]}
+        | {"token_endpoint_auth_method": "client_secret_post"}
+    )
+    assert service.authority
+    trusted = service.authority.certificate.read_text()
+    path = "/var/lib/ailab-hub/hub/authority.pem"
+    server.run(f"echo {shlex.quote(trusted)} > {path} && chown ailab-hub {path}")
+    config["OAuthenticator"] = {
+        "http_request_kwargs": {"ca_certs": "/srv/jupyterhub/authority.pem"}
+    }
     deploy(
         "research",
+        vault_client_secret=SECRET,
+        jupyterhub_oauth={
+            **values["jupyterhub_oauth"],
+            "callback_url": callback,
+            **service.endpoints(),
+        },
         # Of docker-stacks' images the testbed has this one.
         lab_image_base=values["lab_image_base"].replace("tensorflow-", "base-"),
         lab_image_kernels=[],
         jupyterhub_config=config,
     )
     remove_volume(server, "jupyterhub-user-alice")
-    alice = start_anew(login("alice"))
+    with service, people(url, tmp_path) as crowd:
+        sign_in_with_the_service(crowd, url)
+        alice = JupyterHubClient(url, ca_file=str(service.authority.certificate))
+        sign_in(alice.request, f"{url}hub/oauth_login?next=/hub/home", "alice")
+    assert alice.me()["groups"] == ["research"]
+    start_anew(alice)
     try:
         inspected = server.inspect("jupyter-alice")
         limits = inspected["HostConfig"]
@@ -281,3 +352,90 @@ def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
     finally:
         alice.stop_server()
         remove_volume(server, "jupyterhub-user-alice")
+
+
+def own_address(server: Server) -> str:
+    """The address of this machine that the server reaches."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((server.address, 22))
+        return str(probe.getsockname()[0])
+
+
+def sign_in_with_the_service(crowd: Crowd, url: str) -> None:
+    """Two people in a browser: the group decides who of them gets in."""
+    browser = crowd.new("starter").page.context.browser
+    assert browser
+    for name, seen in (("alice", "link"), ("mallory", "text")):
+        # The service's authority is one of the test's own.
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"{url}hub/login?next=/hub/home")
+        page.get_by_role("link", name="Sign in with the institute").click()
+        page.locator("input[name=login]").fill(name)
+        page.locator("input[name=password]").fill("any")
+        page.get_by_role("button", name="Sign-in").click()
+        page.get_by_role("button", name="Continue").click()
+        if seen == "link":
+            expect(page.get_by_role("link", name="Token")).to_be_visible()
+        else:
+            expect(page.get_by_text("not currently authorized")).to_be_visible()
+        context.close()
+
+
+def test_campus_lets_in_whom_the_entrance_names_and_no_lab_can_forge_that(
+    deploy: Deploy, server: Server, url: str
+) -> None:
+    values = yaml.safe_load((EXAMPLES / "campus/group_vars/hub.yml").read_text())
+    deploy("campus")
+    secret = server.run("cat /var/lib/ailab-hub/secrets/remote_user_secret").strip()
+    (role,) = values["jupyterhub_allowed_groups"]
+    entrance = {"X-Ailab-Hub-Entrance": secret}
+    named = {"X-Remote-User": "alice", "X-Remote-Groups": f"staff,{role}"}
+    pages = values["jupyterhub_remote_user"]
+    for headers, page in (
+        (named, pages["login_page"]),
+        ({**entrance, **named, "X-Remote-Groups": "staff"}, pages["denied_page"]),
+        ({**entrance, **named}, "/hub/home"),
+    ):
+        with JupyterHubClient(url) as visitor:
+            answer = visitor.request(
+                "GET", "hub/login?next=/hub/home", headers=headers, allow_redirects=False
+            )
+            assert answer.headers["Location"] == page
+    with JupyterHubClient(url) as alice, JupyterHubClient(url) as operator:
+        alice.request("GET", "hub/login?next=/hub/home", headers={**entrance, **named})
+        start_anew(alice)
+        try:
+            forged = alice.run_code(FORGE).split()
+            assert forged == [pages["login_page"], "None"] * 2
+            assert secret not in alice.run_code("import os; print(os.environ)")
+            # an administrator, whom the inventory gives no way into servers
+            operator.request(
+                "GET",
+                "hub/login?next=/hub/home",
+                headers={**entrance, "X-Remote-User": "operator"},
+            )
+            assert operator.me()["admin"]
+            with pytest.raises(JupyterHubError) as refusal:
+                operator.request("GET", alice.server_url())
+            assert refusal.value.status == 403
+            home = alice.request("GET", "hub/home").text
+            assert values["jupyterhub_announcement"] in home
+            assert values["jupyterhub_title"] in home
+        finally:
+            alice.stop_server()
+
+
+# A cell that asks the hub itself, with the headers of an entrance, to be the administrator.
+FORGE = """
+import http.client, os, urllib.parse
+hub = urllib.parse.urlsplit(os.environ["JUPYTERHUB_API_URL"])
+for secret in ({}, {"X-Ailab-Hub-Entrance": os.environ["JUPYTERHUB_API_TOKEN"]}):
+    connection = http.client.HTTPConnection(hub.hostname, hub.port, timeout=30)
+    headers = {"X-Remote-User": "operator", "X-Remote-Groups": "SAM-SSLVPNSAMUsers", **secret}
+    connection.request("GET", "/hub/login", headers=headers)
+    answer = connection.getresponse()
+    cookies = answer.headers.get_all("Set-Cookie") or []
+    logged_in = [cookie for cookie in cookies if "jupyterhub-hub-login=" in cookie]
+    print(answer.headers["Location"], logged_in or None)
+"""
