@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ class OpenIDProvider:
 
     Attributes:
         issuer: its address.
+        ca_file: what its certificate is trusted by, if it has one.
         clients: what it knows of its clients, to be filled before it starts.
     """
 
@@ -50,6 +52,11 @@ class OpenIDProvider:
         self.issuer = f"{'https' if self.authority else 'http'}://{address}:{self.port}"
         self.clients: list[dict[str, Any]] = []
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ca_file(self) -> str:
+        assert self.authority, "it has no certificate on loopback"
+        return str(self.authority.certificate)
 
     def endpoints(self) -> dict[str, str]:
         """Its addresses by the names of jupyterhub_oauth."""
@@ -110,17 +117,27 @@ class OpenIDProvider:
             return False
 
 
-def sign_in(ask: Callable[..., requests.Response], start: str, name: str) -> requests.Response:
+def own_address(other: str) -> str:
+    """The address of this machine that another one finds it at."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((other, 22))
+        return str(probe.getsockname()[0])
+
+
+def sign_in(
+    ask: Callable[..., requests.Response], start: str, name: str, **options: Any
+) -> requests.Response:
     """Follow a sign-in through the pages of the service, as a person in a browser does.
 
     Args:
         ask: sends a request of a session, as ``requests.Session.request`` does.
         start: an address that leads to the service.
+        options: of each request.
 
     Returns:
         The page that is no page of the service any more.
     """
-    page = ask("GET", start)
+    page = ask("GET", start, **options)
     # The name is asked for, then consent.
     for _step in range(3):
         form = re.search(r'<form[^>]*action="([^"]*/interaction/[^"]*)"', page.text)
@@ -128,5 +145,5 @@ def sign_in(ask: Callable[..., requests.Response], start: str, name: str) -> req
             return page
         fields = dict(re.findall(r'<input[^>]*name="(\w+)"[^>]*value="([^"]*)"', page.text))
         fields |= {"login": name, "password": "any"} if 'name="login"' in page.text else {}
-        page = ask("POST", urljoin(page.url, html.unescape(form[1])), data=fields)
+        page = ask("POST", urljoin(page.url, html.unescape(form[1])), data=fields, **options)
     return page
