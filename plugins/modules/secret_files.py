@@ -78,6 +78,14 @@ options:
           - With neither of the two, the file must exist and is kept.
         type: str
         default: ""
+      secret_file:
+        description:
+          - Path of another secret on the host, which C({secret}) in O(files[].content) stands for. So
+            a program gets it in a form of its own, and it never leaves the host.
+          - The folder of that file must belong to the user the module runs as, too.
+          - White space around the secret is left out. It must be one word of letters, digits and
+            C(.), C(_), C(~), C(+), C(/), C(=), C(-), which mean nothing else in any file.
+        type: path
       rotate:
         description:
           - Replaces the random secret that is there by a new one, each time the module runs.
@@ -134,6 +142,15 @@ EXAMPLES = r"""
         bytes: 32
         rotate: true
         keep: 1
+
+- name: A web server has one of the secrets in its configuration
+  ailab.hub.secret_files:
+    directory: /var/lib/ailab-hub/https
+    mode: "0600"
+    files:
+      - name: entrance.conf
+        content: "proxy_set_header X-Ailab-Hub-Entrance {secret};\n"
+        secret_file: /var/lib/ailab-hub/secrets/remote_user_secret
 
 - name: Only the secret configuration in use is left
   ailab.hub.secret_files:
@@ -204,6 +221,8 @@ KEY_NAME = ".fingerprint_key"
 KEY_BYTES = 32
 FINGERPRINT = "{fingerprint}"
 FINGERPRINT_DIGITS = 16
+SECRET = "{secret}"
+SECRET_PATTERN = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 UNKNOWN_FINGERPRINT = "check-mode"
 DIRECTORY_MODE = 0o700
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -219,7 +238,7 @@ class Wanted(t.NamedTuple):
 
     asked: the name as it was given. size: random bytes to make, 0 for none. content: what the file
     shall hold, None where the host's own content counts. rotate: whether a random one is made anew.
-    keep: how many former ones stay below it.
+    keep: how many former ones stay below it. source: path of the secret that is part of the content.
     """
 
     asked: str
@@ -227,6 +246,7 @@ class Wanted(t.NamedTuple):
     content: bytes | None
     rotate: bool = False
     keep: int = 0
+    source: str = ""
 
     def name(self, fingerprint: str) -> str:
         """The name on disk, for the fingerprint of the content."""
@@ -286,8 +306,39 @@ def parse_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
         rotate = bool(entry.get("rotate"))
         if rotate and not size:
             raise Refused(f"files: {name}: rotate needs bytes, the size of what is made")
-        wanted.append(Wanted(name, size, content, rotate, keep))
+        source = entry.get("secret_file") or ""
+        if source and (not content or SECRET.encode() not in content):
+            raise Refused(f"files: {name}: secret_file needs a content with {SECRET} in it")
+        if source and FINGERPRINT in name:
+            raise Refused(f"files: {name}: no fingerprint is taken of a secret of another file")
+        wanted.append(Wanted(name, size, content, rotate, keep, source))
     return wanted
+
+
+def filled_in(wanted: Wanted, write: bool) -> Wanted:
+    """The same with the secret of another file in its content.
+
+    In check mode that file may still be missing: then what is wanted counts as one to be made.
+    Raises Refused and OSError.
+    """
+    if not wanted.source or wanted.content is None:
+        return wanted
+    folder, name = os.path.split(wanted.source)
+    found = Directory(folder, write=False).read(name)
+    secret = found.content.strip() if found else b""
+    if not secret:
+        if write:
+            raise Refused(
+                f"{wanted.source}: missing or empty, and {wanted.asked} is made of it (mend it: run "
+                "what makes that secret first)"
+            )
+        return wanted._replace(content=None, size=KEY_BYTES)
+    if not SECRET_PATTERN.fullmatch(secret):
+        raise Refused(
+            f"{wanted.source}: expected one word of letters, digits and ._~+/=- in it, found something "
+            f"else, which could mean more than a secret in {wanted.asked}"
+        )
+    return wanted._replace(content=wanted.content.replace(SECRET.encode(), secret))
 
 
 def fingerprint(key: bytes | None, content: bytes | None) -> str:
@@ -463,6 +514,7 @@ class SecretFiles:
 
     def ensure(self, wanted: Wanted) -> dict[str, object]:
         """Bring one file to its state; returns its entry of the result. Raises Refused, OSError."""
+        wanted = filled_in(wanted, self.directory.write)
         name = wanted.name(fingerprint(self.key, wanted.content))
         path = os.path.join(self.directory.path, name)
         found = self.directory.read(name)
@@ -613,6 +665,7 @@ def main() -> None:
                     "content": {"type": "str", "default": "", "no_log": True},
                     "rotate": {"type": "bool", "default": False},
                     "keep": {"type": "int", "default": 0},
+                    "secret_file": {"type": "path", "no_log": False},
                 },
             },
             "absent_except": {"type": "str"},

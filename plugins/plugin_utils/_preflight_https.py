@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem, describe
 
 Values = Mapping[str, Any]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # By RFC 1123; a name in another script is written in its ASCII form.
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -26,6 +27,9 @@ MAX_HOSTNAME_LENGTH = 253
 NGINX_SIZE = re.compile(r"[0-9]+[kKmMgG]?")
 EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+=*")
+HEADER = re.compile(r"[A-Za-z0-9-]+")
+# An address or a network as nginx writes it: no mask, no zone.
+NGINX_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]+)?")
 PATH_PREFIX = re.compile(r"https?://[^/]+/?")
 # OpenSSL refuses shorter ones at Debian's level of security.
 MIN_RSA_BITS = 2048
@@ -47,8 +51,12 @@ PATHS = (
     "/usr/local/sbin/ailab-hub-certificate",
     "/usr/local/sbin/ailab-hub-deploy-certificate",
     "/var/lib/ailab-hub/https/certificate.pem",
+    "/var/lib/ailab-hub/https/entrance.conf",
     "/var/www/ailab-hub",
 )
+LOOPBACK = {4: ipaddress.ip_network("127.0.0.0/8"), 6: ipaddress.ip_network("::1/128")}
+LINK_LOCAL = {4: ipaddress.ip_network("169.254.0.0/16"), 6: ipaddress.ip_network("fe80::/10")}
+CENTRAL = "hub_https_remote_user_proxies"
 OWN_SITE = "/etc/nginx/sites-enabled/zz-ailab-hub"
 
 
@@ -75,12 +83,20 @@ def check_https(values: Values) -> Iterator[Problem]:
                 "a certificate for all names below hub_https_hostname",
                 "Set hub_https_certificate, or remove hub_https_subdomains.",
             )
+        if values.get(CENTRAL):
+            yield Problem(
+                CENTRAL,
+                "a list, with hub_https_certificate: none",
+                "nothing, since the nginx that would take headers from them is not there",
+                f"Set hub_https_certificate, or take {CENTRAL} out and have an entrance of your own.",
+            )
         return
     yield from _hostname(values)
     yield from _addresses(values)
     yield from _ports(values)
     yield from _numbers(values)
     yield from _proxy(values)
+    yield from _central_sign_in(values)
     if values["hub_https_certificate"] == "files":
         yield from _files(values)
     if values["hub_https_certificate"] == "acme":
@@ -181,13 +197,94 @@ def _proxy(values: Values) -> Iterator[Problem]:
             "127.0.0.1, so that nobody comes in by plain HTTP beside it",
             f"Remove {name}; hub_https_bind_addresses says where users come in.",
         )
-    name = "hub_https_upstream"
-    upstream = values.get(name)
-    if upstream is not None and (
-        not PATH_PREFIX.fullmatch(upstream) or not _is_url(upstream, ("http",))
+    for name, example in (
+        ("hub_https_upstream", "http://127.0.0.1:8000"),
+        ("hub_https_remote_user_upstream", "http://10.230.0.2:8081"),
     ):
-        mend = "Leave out everything behind the port."
-        yield Problem(name, describe(upstream), "an address such as http://127.0.0.1:8000", mend)
+        upstream = values.get(name)
+        if upstream is not None and (
+            not PATH_PREFIX.fullmatch(upstream) or not _is_url(upstream, ("http",))
+        ):
+            mend = "Leave out everything behind the port."
+            yield Problem(name, describe(upstream), f"an address such as {example}", mend)
+
+
+def _central_sign_in(values: Values) -> Iterator[Problem]:
+    """Problems of whom nginx believes who somebody is."""
+    proxies, authenticator = values.get(CENTRAL), values.get("jupyterhub_authenticator")
+    if proxies is None:
+        return
+    if authenticator and bool(proxies) != (authenticator == "remote-user"):
+        used = f"with jupyterhub_authenticator: {authenticator}"
+        yield (
+            Problem(CENTRAL, f"a list, {used}", "nothing: it is for remote-user", "Take it out.")
+            if proxies
+            else Problem(
+                CENTRAL,
+                f"nothing, {used}, which lets nobody in",
+                "the addresses of the web servers of the central sign-in",
+                f"Name them in {CENTRAL}.",
+            )
+        )
+    for entry in proxies:
+        if network := _central_network(entry):
+            yield from _who_else_sends(values, entry, network)
+        else:
+            mend = _meant_network(entry) or "Write it as 192.0.2.10 or 192.0.2.0/28."
+            yield Problem(CENTRAL, describe(entry), "IP addresses and networks", mend)
+    headers = values.get("hub_https_remote_user_headers") or []
+    for header in headers:
+        if not HEADER.fullmatch(header):
+            mend = "Use letters, digits and '-'."
+            name = "hub_https_remote_user_headers"
+            yield Problem(name, describe(header), "names of headers", mend)
+
+
+def _central_network(entry: str) -> Network | None:
+    """A network, or one address, as nginx takes it too; None for anything else."""
+    if not NGINX_NETWORK.fullmatch(entry):
+        return None
+    try:
+        return ipaddress.ip_network(entry)
+    except ValueError:
+        return None
+
+
+def _meant_network(entry: str) -> str:
+    """A question for what was meant by an address with a mask; empty if nobody can tell."""
+    try:
+        meant = ipaddress.ip_interface(entry.strip())
+    except ValueError:
+        return ""
+    if not NGINX_NETWORK.fullmatch(str(meant)):
+        return ""
+    one = meant.network.num_addresses == 1
+    return f"Did you mean {meant.ip}{'' if one else f' alone, or all of {meant.network}'}?"
+
+
+def _who_else_sends(values: Values, entry: str, network: Network) -> Iterator[Problem]:
+    """What lets somebody send from a network who is no web server of the central sign-in."""
+    mend = "Name the addresses of the web servers of the central sign-in alone."
+    expected = "addresses from which nobody else can send"
+    found = ""
+    if network.prefixlen == 0:
+        found = "where everybody is"
+    elif network.is_loopback or network.overlaps(LOOPBACK[network.version]):
+        # A web server beside this one would hold its ports, and so can be the entrance itself.
+        found = "from which every account of the server can send"
+        mend = "A web server on the server itself can be the entrance: set hub_https_certificate: none."
+    elif network.overlaps(LINK_LOCAL[network.version]):
+        found = "which whoever is on the same link can take"
+    else:
+        for name in ("jupyterhub_subnet", "jupyterhub_internal_subnet"):
+            try:
+                subnet = ipaddress.ip_network(values.get(name) or "")
+            except ValueError:
+                continue
+            if network.overlaps(subnet):
+                found = f"with addresses of {subnet} ({name}), from which users' programs can send"
+    if found:
+        yield Problem(CENTRAL, f"{entry}, {found}", expected, mend)
 
 
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
@@ -455,6 +552,7 @@ def check_https_host(values: Values, host: Mapping[str, Any]) -> Iterator[Proble
         return
     yield from _check_ports(values, host)
     yield from _check_sites(values, host)
+    yield from _check_central(values, host)
     hostname = values.get("hub_https_hostname")
     by_http = values.get("hub_https_acme_challenge") == "http-01"
     if (
@@ -529,6 +627,24 @@ def _check_sites(values: Values, host: Mapping[str, Any]) -> Iterator[Problem]:
                 f"{', '.join(sorted(taken))}, which nginx serves from {server['path']} already",
                 "a name no other site on the server has",
                 "Take the name out of that site, or set hub_https_hostname to another one.",
+            )
+
+
+def _check_central(values: Values, host: Mapping[str, Any]) -> Iterator[Problem]:
+    own = [item["network"] for item in host["networks"] if not item["interface"]]
+    for entry in values.get(CENTRAL) or []:
+        network = _central_network(entry)
+        if not network or any(_who_else_sends(values, entry, network)):
+            continue
+        # To others, and to the server over others, users' programs have such an address.
+        taken = [item for item in own if network.overlaps(ipaddress.ip_network(item))]
+        if taken:
+            address = taken[0].partition("/")[0]
+            yield Problem(
+                CENTRAL,
+                f"{entry}, with the server's own address {address}, from which users' programs send",
+                "addresses from which nobody else can send",
+                "Name the addresses of the web servers of the central sign-in alone.",
             )
 
 

@@ -140,6 +140,78 @@ def test_check_mode_tells_of_a_rotation_and_does_nothing(run: Run, directory: Pa
     assert snapshot(directory) == before
 
 
+@pytest.fixture
+def source(run: Run, tmp_path: Path) -> Path:
+    """A secret that is there already, in another folder."""
+    run(directory=str(tmp_path / "other"), files=[{"name": "secret", "bytes": 16}])
+    return tmp_path / "other" / "secret"
+
+
+def entrance(source: Path) -> list[dict[str, Any]]:
+    content = "proxy_set_header X-Secret {secret};\n"
+    return [{"name": "entrance.conf", "content": content, "secret_file": str(source)}]
+
+
+def test_another_secret_gets_into_a_content(run: Run, directory: Path, source: Path) -> None:
+    result = run(files=entrance(source), mode="0600", diff=True)
+    made = directory / "entrance.conf"
+    assert made.read_text() == f"proxy_set_header X-Secret {source.read_text()};\n"
+    assert mode(made) == 0o600
+    assert source.read_text() not in json.dumps(result)
+    assert not run(files=entrance(source), mode="0600")["changed"]
+
+
+def test_when_the_other_secret_changes_so_does_the_content(
+    run: Run, directory: Path, source: Path
+) -> None:
+    run(files=entrance(source))
+    source.chmod(0o600)
+    source.write_text("another-one\n")
+    before = snapshot(directory)
+    assert run(files=entrance(source), check_mode=True)["changed"]
+    assert snapshot(directory) == before
+    result = run(files=entrance(source), diff=True)
+    assert result["changed"]
+    assert "(new content) entrance.conf" in result["diff"]["after"]
+    assert "another-one" not in json.dumps(result)
+    assert (directory / "entrance.conf").read_text() == "proxy_set_header X-Secret another-one;\n"
+
+
+def test_in_check_mode_the_other_secret_may_still_be_missing(
+    run: Run, directory: Path, tmp_path: Path
+) -> None:
+    files = entrance(tmp_path / "nowhere" / "secret")
+    result = run(files=files, check_mode=True, diff=True)
+    assert result["files"][0]["changed"]
+    assert "entrance.conf" in result["diff"]["after"]
+    assert list(tmp_path.iterdir()) == []
+    said = run(files=files)["msg"]
+    assert f"{tmp_path}/nowhere/secret: missing or empty" in said
+    assert not (directory / "entrance.conf").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", "a;\ninclude /etc/passwd", '"', "$host", "{x", "\u00fc", " "]
+)
+def test_another_secret_that_could_mean_more_is_refused(
+    text: str, run: Run, directory: Path, source: Path
+) -> None:
+    source.chmod(0o600)
+    source.write_text(text)
+    said = run(files=entrance(source))["msg"]
+    assert str(source) in said
+    assert text.strip() in ("", "$host", "{x", '"') or text not in said
+    assert not (directory / "entrance.conf").exists()
+
+
+def test_a_link_in_the_place_of_the_other_secret_is_refused(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
+    link = source.parent / "link"
+    link.symlink_to(source)
+    assert "expected a plain file" in run(files=entrance(link))["msg"]
+
+
 def test_nobody_but_the_owner_gets_at_the_files(run: Run, directory: Path) -> None:
     run(files=[{"name": "token", "bytes": 32}])
     assert mode(directory) == 0o700
@@ -327,6 +399,12 @@ def test_a_content_that_is_part_of_a_path_does_not_mask_the_path(run: Run, direc
         ([{"name": "x", "bytes": 8, "keep": -1}], "keep must be 0 or more"),
         ([{"name": "x", "content": "0815", "rotate": True}], "rotate needs bytes"),
         ([{"name": "x", "bytes": 8}, {"name": "x", "content": "y"}], "x is named twice"),
+        ([{"name": "x", "bytes": 8, "secret_file": "/s"}], "needs a content with {secret} in it"),
+        ([{"name": "x", "content": "y", "secret_file": "/s"}], "needs a content with {secret}"),
+        (
+            [{"name": "x{fingerprint}", "content": "{secret}", "secret_file": "/s"}],
+            "no fingerprint is taken of a secret of another file",
+        ),
         ([{"name": "x"}], "x: missing, and neither content nor bytes"),
     ],
 )

@@ -57,11 +57,23 @@ DNS = {
     "hub_https_acme_dns_key_name": "hub-key",
     "hub_https_acme_dns_key_secret": "c2VjcmV0",
 }
+CENTRAL: dict[str, Any] = {
+    "hub_https_remote_user_proxies": ["198.51.100.7", "2001:db8:7::/48"],
+    "hub_https_remote_user_headers": ["X-Remote-User", "X-Remote-Groups"],
+    "hub_https_remote_user_upstream": "http://10.230.0.2:8081",
+    "jupyterhub_authenticator": "remote-user",
+    "jupyterhub_subnet": "10.230.0.0/20",
+    "jupyterhub_internal_subnet": "10.230.16.0/24",
+}
 HOST: dict[str, Any] = {
     "uid": 0,
     "ipv6": True,
     "ports": [],
     "names": {NAME: ["192.0.2.10"]},
+    "networks": [
+        {"network": "192.0.2.0/24", "interface": "eth0"},
+        {"network": "192.0.2.10/32", "interface": ""},
+    ],
     "nginx": [],
     "clock_ahead": -0.4,
 }
@@ -96,6 +108,11 @@ def only(**different: Any) -> Problem:
         {**ACME, "hub_https_acme_eab_key_id": "k", "hub_https_acme_eab_hmac_key": "a-_b"},
         DNS,
         {**DNS, "hub_https_subdomains": True, "hub_https_http_port": 0},
+        CENTRAL,
+        {"hub_https_remote_user_proxies": [], "jupyterhub_authenticator": "native"},
+        # The role by itself knows nothing of the hub.
+        {**CENTRAL, "jupyterhub_authenticator": None, "jupyterhub_subnet": None},
+        {**CENTRAL, "hub_https_remote_user_proxies": []} | {"jupyterhub_authenticator": None},
     ],
 )
 def test_accepts(different: dict[str, Any]) -> None:
@@ -370,6 +387,82 @@ def test_a_clock_that_is_off(ahead: float, said: str) -> None:
     (found,) = host_problems(clock_ahead=ahead)
     assert found.subject == "clock"
     assert said in found.found
+
+
+# A central sign-in
+
+PROXIES = "hub_https_remote_user_proxies"
+
+
+def test_with_remote_user_somebody_has_to_say_who_people_are() -> None:
+    problem = only(**{**CENTRAL, PROXIES: []})
+    assert problem.subject == PROXIES
+    assert "which lets nobody in" in problem.found
+
+
+@pytest.mark.parametrize("name", ["native", "null", "some.package.Authenticator"])
+def test_with_another_authenticator_nobody_may_say_it(name: str) -> None:
+    problem = only(**{**CENTRAL, "jupyterhub_authenticator": name})
+    assert (problem.subject, problem.mend) == (PROXIES, "Take it out.")
+    assert name in problem.found
+
+
+def test_without_https_there_is_no_entrance() -> None:
+    problem = only(**{**CENTRAL, "hub_https_certificate": "none"})
+    assert (problem.subject, problem.found) == (PROXIES, "a list, with hub_https_certificate: none")
+    assert problems(**{**CENTRAL, "hub_https_certificate": "none", PROXIES: []}) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("login.example.org", "as 192.0.2.10 or 192.0.2.0/28"),
+        ("198.51.100.7/24", "Did you mean 198.51.100.7 alone, or all of 198.51.100.0/24?"),
+        ("198.51.100.0/255.255.255.0", "or all of 198.51.100.0/24?"),
+        (" 198.51.100.7", "Did you mean 198.51.100.7?"),
+        ("fe80::1%eth0", "as 192.0.2.10"),
+        ("198.51.100.7; }", "as 192.0.2.10"),
+        ("", "as 192.0.2.10"),
+        ("0.0.0.0/0", "where everybody is"),
+        ("::/0", "where everybody is"),
+        ("127.0.0.1", "every account of the server"),
+        ("127.0.0.0/8", "set hub_https_certificate: none"),
+        ("::1", "every account of the server"),
+        ("::/1", "every account of the server"),
+        ("169.254.0.0/16", "on the same link"),
+        ("fe80::1", "on the same link"),
+        ("10.230.0.5", "addresses of 10.230.0.0/20 (jupyterhub_subnet)"),
+        ("10.0.0.0/8", "from which users' programs can send"),
+        ("10.230.16.128/25", "10.230.16.0/24 (jupyterhub_internal_subnet)"),
+    ],
+)
+def test_refuses_to_believe_whom_it_cannot_know(entry: str, said: str) -> None:
+    problem = only(**{**CENTRAL, PROXIES: ["198.51.100.7", entry]})
+    assert problem.subject == PROXIES
+    assert said in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("different", "subject"),
+    [
+        ({"hub_https_remote_user_headers": ["X-Remote-User; #"]}, "hub_https_remote_user_headers"),
+        ({"hub_https_remote_user_upstream": "10.230.0.2"}, "hub_https_remote_user_upstream"),
+    ],
+)
+def test_what_gets_into_the_site_is_checked(different: dict[str, Any], subject: str) -> None:
+    assert only(**{**CENTRAL, **different}).subject == subject
+
+
+@pytest.mark.parametrize("entry", ["192.0.2.10", "192.0.2.0/24", "192.0.0.0/8"])
+def test_refuses_the_servers_own_address(entry: str) -> None:
+    (problem,) = host_problems({**GOOD, **CENTRAL, PROXIES: ["198.51.100.7", entry]})
+    assert problem.subject == PROXIES
+    assert f"{entry}, with the server's own address 192.0.2.10" in problem.found
+
+
+def test_the_servers_network_is_no_problem_by_itself() -> None:
+    proxies = ["192.0.2.11", "2001:db8::/64", "not an address", "10.230.0.5"]
+    assert host_problems({**GOOD, **CENTRAL, PROXIES: proxies}) == []
 
 
 def test_without_https_the_server_is_asked_for_what_is_left_of_it() -> None:
