@@ -19,7 +19,7 @@ DOCS = PROJECT / "docs"
 EXAMPLES = PROJECT / "examples"
 
 # What is only shown.
-SHOWN = frozenset({"dockerfile", "json", "mermaid", "python", "text"})
+SHOWN = frozenset({"apache", "dockerfile", "json", "mermaid", "python", "text"})
 # The one file of an inventory, besides the variables, that pages show.
 HOSTS_FILE = "inventory/hosts.yml"
 # What stands behind "yaml" for a playbook of the reader's own.

@@ -14,24 +14,19 @@ import json
 import secrets
 import shlex
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
+from .conftest import Server
+from .other_host import other_host
 
-from .conftest import PROJECT, Server
-
-HOST = "authority"
 DIRECTORY_PORT, MANAGEMENT_PORT = 14000, 15000
 ZONE = "example.org"
 KEY_ID = "kid-1"
 DNS_KEY_NAME = "hub-key"
-TESTBED = (sys.executable, "-m", "tests.testbed")
 
 
 @dataclass
@@ -161,19 +156,7 @@ class Authority:
 @contextmanager
 def authority(instance: str, folder: Path, hub: str, address: str) -> Iterator[Authority]:
     """Have an authority that finds a hub of a name at an address; its host is gone afterwards."""
-    option = f"--instance={instance}"
-    up = [*TESTBED, "host", "up", HOST, option, "--suite=bookworm"]
-    subprocess.run(up, cwd=PROJECT, check=True, timeout=600)
-    try:
-        listed = [*TESTBED, "inventory", option]
-        text = subprocess.run(listed, cwd=PROJECT, check=True, capture_output=True, text=True)
-        group = yaml.safe_load(text.stdout)["hub"]
-        values, host = group["vars"], group["hosts"][HOST]["ansible_host"]
-        options = shlex.split(values["ansible_ssh_common_args"])
-        login = f"{values['ansible_user']}@{host}"
-        ssh = ("ssh", "-i", values["ansible_ssh_private_key_file"], *options, login)
-        found = Authority(Server(host, ssh), folder / "authority.crt")
+    with other_host(instance, "bookworm") as host:
+        found = Authority(host, folder / "authority.crt")
         found.set_up(hub, address)
         yield found
-    finally:
-        subprocess.run([*TESTBED, "down", option], cwd=PROJECT, check=True, timeout=120)

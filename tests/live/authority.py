@@ -22,6 +22,13 @@ USAGES = (
 )  # fmt: skip
 
 
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 class Authority:
     """An authority whose certificate, and those it signs, are files in a folder.
 
@@ -48,20 +55,16 @@ class Authority:
         self.certificate.write_bytes(made.public_bytes(Encoding.PEM))
 
     def sign(self, name: str, days: float = DAYS) -> tuple[Path, Path]:
-        """Make a key and a certificate for a name or address; return both files.
+        """Make a key and a certificate for a server's name or address; return both files.
 
         Args:
             days: until its end, negative for one that has ended.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        try:
-            entry: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
-        except ValueError:
-            entry = x509.DNSName(name)
         made = (
             self._builder(subject, key, days)
-            .add_extension(x509.SubjectAlternativeName([entry]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
             .add_extension(self._identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )

@@ -127,8 +127,8 @@ def people(
 ) -> Iterator[Crowd]:
     """Have a Chromium that reaches the hub at ``url``; people's last screens go to ``folder``.
 
-    It trusts the authority in the file ``ca_file``, if one is named, as if its owner had said so, and knows
-    the ``addresses`` of hosts by their names.
+    It trusts the authorities in the file ``ca_file``, if one is named, as if its owner had said so, and
+    knows the ``addresses`` of hosts by their names.
 
     With the environment variable ``PICTURES`` the documentation's pictures are written into the
     folder it names. They show what users see through HTTPS or SSH; otherwise pages are treated as

@@ -1,7 +1,8 @@
 // Copyright: ailab.hub contributors
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A service of OpenID Connect on loopback: node openid_provider.mjs FILE, which says in JSON what it is.
+// A service of OpenID Connect: node openid_provider.mjs FILE, which says in JSON what it is.
+import https from 'node:https';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -25,4 +26,10 @@ const provider = new Provider(settings.issuer, {
     claims: () => ({ sub: id, preferred_username: id, ...settings.accounts[id] }),
   }),
 });
-provider.listen(settings.port, '127.0.0.1');
+const { address, port, key_file, certificate_file } = settings;
+if (key_file) {
+  const files = { key: readFileSync(key_file), cert: readFileSync(certificate_file) };
+  https.createServer(files, provider.callback()).listen(port, address);
+} else {
+  provider.listen(port, address);
+}

@@ -4,17 +4,21 @@
 """Each inventory of examples/ is deployed onto a server, and does for a user what its page promises.
 
 Laid over it is what the server of the test needs, and nothing else but what the example's page names.
-Afterwards the server is as site.yml leaves it.
+People come by HTTPS, with the certificate of the authority that the run fetched. Afterwards the server
+is as site.yml leaves it.
 """
 
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import re
 import shlex
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -25,13 +29,17 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.sync_api import Page, expect
 
 from tests.pages import EXAMPLES, PROJECT, blocks
 from tests.testbed import bases
 
+from .browser import Crowd, Person, people
+from .central_sign_in import CentralSignIn, central_sign_in
 from .conftest import Play, Server
-from .inventories import connection, host_variables, write_inventory
-from .jupyterhub_client import JupyterHubClient, LoginError
+from .inventories import HOST, connection, host_variables, write_inventory
+from .jupyterhub_client import JupyterHubClient, JupyterHubError, LoginError
+from .openid_provider import OpenIDProvider, own_address, sign_in
 
 # Registry, engine and authorities of the testbed.
 TESTBED_VARIABLES = re.compile(r"testbed_|docker_engine_|\w+_image_ca_file$")
@@ -42,14 +50,19 @@ DOCUMENTED_VERSION = "5.2.1"
 # Longer than the cells of the test take on a busy machine: they are no sign of life to the hub.
 IDLE_SECONDS = 30
 
-Deploy = Callable[..., None]
-Login = Callable[[str], JupyterHubClient]
+URL = f"https://{HOST}/"
+SECRETS = "/var/lib/ailab-hub/secrets"
+PASSWORD = "correct horse battery"
+SECRET = "secret-of-the-client-0123456789"
+
+pytestmark = pytest.mark.usefixtures("names")
+# Returns the certificate the run fetched, by which people trust the hub.
+Deploy = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def deploy(
     inventories: list[str],
-    server: Server,
     play: Callable[..., Play],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deploy]:
@@ -57,11 +70,12 @@ def deploy(
     found = host_variables(inventories)
     needed = {name: value for name, value in found.items() if TESTBED_VARIABLES.match(name)}
 
-    def run(example: str, **variables: Any) -> None:
+    def run(example: str, **variables: Any) -> str:
         folder = tmp_path_factory.mktemp(example)
         shutil.copytree(EXAMPLES / example, folder / "inventory")
-        overlay = {**needed, "jupyterhub_bind_address": "0.0.0.0", **variables}
-        write_inventory(folder / "testbed", connection(found), overlay)
+        # Ansible comes by the address; people do by the name.
+        name = {"hub_https_hostname": HOST} if example != "campus" else {}
+        write_inventory(folder / "testbed", connection(found), {**needed, **name, **variables})
         done = subprocess.run(
             ["ansible-playbook", "-i", folder / "inventory", "-i", folder / "testbed", "site.yml"],
             cwd=PROJECT,
@@ -72,6 +86,7 @@ def deploy(
             check=False,
         )
         assert done.returncode == 0, done.stdout
+        return next((str(file) for file in folder.glob("*-ca/*.crt")), "")
 
     yield run
     done = play()
@@ -85,6 +100,27 @@ def start_anew(user: JupyterHubClient) -> JupyterHubClient:
     return user
 
 
+def run_cell(person: Person, code: str, output: str) -> None:
+    """In the notebook that is open in JupyterLab, add a cell, run it, and see what it prints."""
+    page = person.page
+    # Until the kernel is there, JupyterLab runs nothing and does not say so.
+    expect(page.get_by_role("button", name="| Idle")).to_be_visible()
+    page.get_by_role("button", name="Click to add a cell.").click()
+    page.get_by_role("feed", name="Cells").get_by_role("textbox").last.click()
+    expect(page.get_by_text("Mode: Edit")).to_be_visible()
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Shift+Enter")
+    expect(page.get_by_text(output, exact=True)).to_be_visible()
+
+
+def decline_news(page: Page) -> None:
+    """JupyterLab asks whoever comes for the first time."""
+    page.add_locator_handler(
+        page.get_by_text("Would you like to get notified about official Jupyter news?"),
+        lambda: page.get_by_role("button", name="No", exact=True).click(),
+    )
+
+
 def remove_volume(server: Server, name: str) -> None:
     """Docker is done with a container a moment after the hub has heard that it ended."""
     remove = f"docker volume rm --force {name}"
@@ -92,31 +128,37 @@ def remove_volume(server: Server, name: str) -> None:
 
 
 def test_ai_lab_gives_users_the_start_page_docker_and_files_that_stay(
-    deploy: Deploy, server: Server, login: Login
+    deploy: Deploy, server: Server
 ) -> None:
-    deploy("ai-lab")
-    alice = start_anew(login("alice"))
-    assert alice.request("GET", alice.server_url()).url.endswith("/lab/tree/start.ipynb")
-    assert server.inspect("jupyter-alice")["Config"]["Cmd"] == DOCUMENTED_COMMAND
-    containers = "import docker; print(*(c.name for c in docker.from_env().containers.list()))"
-    assert "jupyterhub-proxy" in alice.run_code(containers).split()
-    alice.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
-    alice.stop_server()
-    alice.start_server()
-    kept = alice.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())")
-    assert kept.strip() == "kept"
-    alice.stop_server()
+    with JupyterHubClient(URL, ca_file=deploy("ai-lab")) as alice:
+        alice.login("alice", server.run(f"cat {SECRETS}/shared_user_password").strip())
+        start_anew(alice)
+        assert alice.request("GET", alice.server_url()).url.endswith("/lab/tree/start.ipynb")
+        assert server.inspect("jupyter-alice")["Config"]["Cmd"] == DOCUMENTED_COMMAND
+        containers = "import docker; print(*(c.name for c in docker.from_env().containers.list()))"
+        assert "jupyterhub-proxy" in alice.run_code(containers).split()
+        alice.run_code("open('/home/jupyter/notebooks/kept.txt', 'w').write('kept')")
+        alice.stop_server()
+        alice.start_server()
+        kept = alice.run_code("print(open('/home/jupyter/notebooks/kept.txt').read())")
+        assert kept.strip() == "kept"
+        alice.stop_server()
+    # The guide's own address, on the server itself.
+    login = "http://localhost:8000/hub/login"
+    assert (
+        server.run(f"curl --silent --output /dev/null --write-out %{{http_code}} {login}") == "200"
+    )
 
 
 def test_ai_lab_word_for_word_has_the_documents_version_and_sign_in(
-    deploy: Deploy, server: Server, url: str
+    deploy: Deploy, server: Server
 ) -> None:
     (block,) = (block for block in blocks(EXAMPLES / "ai-lab/README.md") if block.is_set)
     variables = yaml.safe_load(block.text)
     assert variables["jupyterhub_version"] == DOCUMENTED_VERSION
     provide_hub(server, DOCUMENTED_VERSION)
-    deploy("ai-lab", **variables)
-    with JupyterHubClient(url) as user:
+    deploy("ai-lab", jupyterhub_bind_address="0.0.0.0", **variables)
+    with JupyterHubClient(f"http://{HOST}:8000/") as user:
         # "you can enter any name/password pair here"; the document's own user is called 1
         user.login("1", "anything")
         assert user.request("GET", "hub/api/").json()["version"] == DOCUMENTED_VERSION
@@ -136,13 +178,13 @@ def provide_hub(server: Server, version: str) -> None:
     subprocess.run(command, cwd=PROJECT, check=True, timeout=600)
 
 
-def test_course_gives_participants_a_kernel_and_the_material(
-    deploy: Deploy, inventories: list[str], server: Server, login: Login, tmp_path: Path
+def test_course_gives_participants_an_account_a_kernel_and_the_material(
+    deploy: Deploy, inventories: list[str], server: Server, tmp_path: Path
 ) -> None:
-    put_repository(server, tmp_path, {"notebooks/lesson.ipynb": "{}", "solutions/no.ipynb": "{}"})
+    put_repository(server, tmp_path, {"notebooks/lesson.ipynb": LESSON, "solutions/no.ipynb": "{}"})
     archive = tmp_path / "course.tar.gz"
     archive.write_bytes(tar({"exercise.txt": "print it"}))
-    deploy(
+    ca_file = deploy(
         "course",
         lab_image_pip_packages=["bash_kernel==0.10.0"],
         lab_image_kernels=[
@@ -163,12 +205,24 @@ def test_course_gives_participants_a_kernel_and_the_material(
             {"archive": str(archive), "dest": "content"},
         ],
     )
-    alice = login("alice")
-    alice.stop_server()
+    password = server.run(f"cat {SECRETS}/shared_admin_password").strip()
+    forget_user(ca_file, password, "alice")
     # What the image has gets into a volume when that is made.
     remove_volume(server, "ailab-alice")
-    alice.start_server()
+    alice = JupyterHubClient(URL, ca_file=ca_file)
     try:
+        with people(URL, tmp_path, ca_file, {HOST: server.address}) as crowd:
+            participant = sign_up_and_be_approved(crowd, password)
+            decline_news(participant.page)
+            participant.page.goto(f"{URL}hub/spawn")
+            expect(participant.page).to_have_url(f"{URL}user/alice/lab")
+            participant.page.goto(f"{URL}user/alice/lab/tree/work/notebooks/lesson.ipynb")
+            lesson = participant.page.get_by_role("paragraph").filter(
+                has_text="Change the next cell."
+            )
+            expect(lesson).to_be_visible()
+            run_cell(participant, "print('six times', 7, 'is', 6 * 7)", "six times 7 is 42")
+        alice.login("alice", PASSWORD)
         kernels = alice.server_api("GET", "kernelspecs")["kernelspecs"]
         assert {"bash", "python3"} <= set(kernels)
         # as the notebook's page does it, but from Python
@@ -179,21 +233,76 @@ def test_course_gives_participants_a_kernel_and_the_material(
             "kernel.shutdown_kernel(now=True)"
         )
         assert "from 42" in alice.run_code(bash)
-        find = "import pathlib; print(*sorted(str(p) for p in pathlib.Path('/home/jovyan/work').rglob('*.*')))"
-        assert alice.run_code(find).split() == [
-            "/home/jovyan/work/content/exercise.txt",
-            "/home/jovyan/work/notebooks/lesson.ipynb",
-        ]
+        find = (
+            "import pathlib; work = pathlib.Path('/home/jovyan/work')\n"
+            "print(*sorted(str(p.relative_to(work)) for p in work.glob('*/[!.]*.*')))"
+        )
+        assert alice.run_code(find).split() == ["content/exercise.txt", "notebooks/lesson.ipynb"]
         change = (
             "f = open('/home/jovyan/work/notebooks/lesson.ipynb', 'a'); f.write(' '); f.close()"
         )
         alice.run_code(change)
         assert server.inspect("jupyter-alice")["HostConfig"]["Memory"] == 2 * 1024**3
-        with pytest.raises(LoginError):
-            login("mallory")
+        with pytest.raises(LoginError), JupyterHubClient(URL, ca_file=ca_file) as stranger:
+            stranger.login("mallory", PASSWORD)
     finally:
-        alice.stop_server()
+        alice.close()
+        forget_user(ca_file, password, "alice")
         remove_volume(server, "ailab-alice")
+
+
+LESSON = json.dumps(
+    {
+        "cells": [{"cell_type": "markdown", "metadata": {}, "source": "Change the next cell."}],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 4,
+    }
+)
+
+
+def forget_user(ca_file: str, password: str, name: str) -> None:
+    """The teacher deletes an account, with the server that runs."""
+    with JupyterHubClient(URL, ca_file=ca_file) as teacher:
+        teacher.login("teacher", password)
+        if name in {user["name"] for user in teacher.api("GET", "users")}:
+            teacher.api("DELETE", f"users/{name}")
+
+
+def sign_up_and_be_approved(crowd: Crowd, password: str) -> Person:
+    """A participant signs up in one browser; the teacher, by a password, approves in another."""
+    alice = crowd.new("alice")
+    participant, teacher = alice.page, crowd.new("teacher").page
+    participant.goto(URL)
+    expect(participant.get_by_text("The teacher lets you in.")).to_be_visible()
+    participant.goto(f"{URL}hub/signup")
+    participant.locator("input[name=username]").fill("alice")
+    participant.locator("input[name=signup_password]").fill(PASSWORD)
+    participant.locator("input[name=signup_password_confirmation]").fill(PASSWORD)
+    participant.get_by_role("button", name="Create User").click()
+    expect(participant.get_by_text("has been sent to the admin")).to_be_visible()
+    participant.goto(f"{URL}hub/login?next=/hub/home")
+    fill_in(participant, "alice", PASSWORD)
+    expect(participant.get_by_text("has not been authorized")).to_be_visible()
+
+    teacher.goto(f"{URL}hub/login?next=/hub/home")
+    fill_in(teacher, "teacher", password)
+    teacher.get_by_role("link", name="Approve users").click()
+    row = teacher.get_by_role("row").filter(has=teacher.get_by_role("cell", name="alice"))
+    row.get_by_role("button", name="Authorize").click()
+    expect(row.get_by_role("button", name="Unauthorize")).to_be_visible()
+
+    fill_in(participant, "alice", PASSWORD)
+    expect(participant.get_by_role("link", name="Change password")).to_be_visible()
+    expect(participant.get_by_role("link", name="Approve users")).to_have_count(0)
+    return alice
+
+
+def fill_in(page: Page, name: str, password: str) -> None:
+    """Fill in the form for signing in."""
+    page.locator("input[name=username]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.get_by_role("button", name="Sign In").click()
 
 
 def put_repository(server: Server, folder: Path, files: dict[str, str]) -> None:
@@ -240,23 +349,50 @@ def tar(files: dict[str, Any], folders: tuple[str, ...] = ()) -> bytes:
     return packed.getvalue()
 
 
+def together(file: Path, *certificates: str | Path) -> str:
+    """Write the certificates of several files into one."""
+    file.write_text("".join(Path(name).read_text() for name in certificates))
+    return str(file)
+
+
 def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
-    deploy: Deploy, server: Server, login: Login
+    deploy: Deploy, inventories: list[str], server: Server, tmp_path: Path
 ) -> None:
     values = yaml.safe_load((EXAMPLES / "research/group_vars/hub.yml").read_text())
     config = values["jupyterhub_config"]
     (culler,) = config["JupyterHub"]["services"]
     assert culler["command"][-1] == "--timeout=3600"
     culler["command"][-1:] = [f"--timeout={IDLE_SECONDS}", "--cull-every=2"]
-    deploy(
+    accounts = {"alice": {"groups": ["research"]}, "mallory": {"groups": ["chess"]}}
+    service = OpenIDProvider(tmp_path, accounts, own_address(server.address))
+    service.clients.append(
+        {
+            "client_id": values["jupyterhub_oauth"]["client_id"],
+            "client_secret": SECRET,
+            "redirect_uris": [values["jupyterhub_oauth"]["callback_url"]],
+            "token_endpoint_auth_method": "client_secret_post",
+        }
+    )
+    trusted = host_variables(inventories)["testbed_ca_file"]
+    own_ca = deploy(
         "research",
+        vault_client_secret=SECRET,
+        # The service's authority is one of the test's own, besides that of the testbed's network.
+        hub_image_ca_file=together(tmp_path / "ca.pem", trusted, service.ca_file),
+        jupyterhub_oauth={**values["jupyterhub_oauth"], **service.endpoints()},
         # Of docker-stacks' images the testbed has this one.
         lab_image_base=values["lab_image_base"].replace("tensorflow-", "base-"),
         lab_image_kernels=[],
         jupyterhub_config=config,
     )
+    ca_file = together(tmp_path / "both.pem", own_ca, service.ca_file)
     remove_volume(server, "jupyterhub-user-alice")
-    alice = start_anew(login("alice"))
+    with service, people(URL, tmp_path, ca_file, {HOST: server.address}) as crowd:
+        sign_in_with_the_service(crowd)
+        alice = JupyterHubClient(URL, ca_file=ca_file)
+        sign_in(alice.request, f"{URL}hub/oauth_login?next=/hub/home", "alice")
+    assert alice.me()["groups"] == ["research"]
+    start_anew(alice)
     try:
         inspected = server.inspect("jupyter-alice")
         limits = inspected["HostConfig"]
@@ -281,3 +417,140 @@ def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
     finally:
         alice.stop_server()
         remove_volume(server, "jupyterhub-user-alice")
+
+
+def sign_in_with_the_service(crowd: Crowd) -> None:
+    """Two people in browsers of their own: the group decides who of them gets in."""
+    alice, mallory = crowd.new("alice").page, crowd.new("mallory").page
+    for page, name in ((alice, "alice"), (mallory, "mallory")):
+        page.goto(f"{URL}hub/login?next=/hub/home")
+        page.get_by_role("button", name="Sign in with the institute").click()
+        fill_in_at_the_service(page, name)
+    expect(alice.get_by_role("link", name="Token")).to_be_visible()
+    expect(mallory.get_by_text("not currently authorized")).to_be_visible()
+
+
+def fill_in_at_the_service(page: Page, name: str) -> None:
+    """Fill in the forms of the service of OpenID Connect: name and password, then consent."""
+    page.locator("input[name=login]").fill(name)
+    page.locator("input[name=password]").fill("any")
+    page.get_by_role("button", name="Sign-in").click()
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_campus_lets_in_whom_the_central_sign_in_names_and_nobody_can_forge_that(
+    deploy: Deploy, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = yaml.safe_load((EXAMPLES / "campus/group_vars/hub.yml").read_text())
+    name, pages = values["hub_https_hostname"], values["jupyterhub_remote_user"]
+    (role,) = values["jupyterhub_allowed_groups"]
+    accounts = {
+        "alice": {"groups": ["staff", role]},
+        "mallory": {"groups": ["staff"]},
+        "operator": {"groups": []},
+    }
+    url = f"https://{name}/"
+    with central_sign_in("examples-sign-in", tmp_path, accounts, name) as front:
+        own_ca = deploy("campus", hub_https_remote_user_proxies=[front.address])
+        front.serve(EXAMPLES / "campus/README.md", own_ca, server.address)
+        remove_volume(server, "ailab-alice")
+        with people(url, tmp_path, front.ca_file, {name: front.address}) as crowd:
+            enter_by_the_central_sign_in(crowd, front, url, pages["denied_page"], values)
+        secret = server.run(f"cat {SECRETS}/remote_user_secret").strip()
+        headers = {
+            "X-Remote-User": "operator",
+            "X-Remote-Groups": role,
+            "X-Ailab-Hub-Entrance": secret,
+        }
+        # who knows all that, but is not the web server of the central sign-in
+        assert ask_nginx(server.address, name, own_ca, {}) == (pages["login_page"], False)
+        assert ask_nginx(server.address, name, own_ca, headers) == (pages["login_page"], False)
+
+        ask = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **options: ask(
+                front.address if host == name else host, *rest, **options
+            ),
+        )
+        with (
+            JupyterHubClient(url, ca_file=front.ca_file) as alice,
+            JupyterHubClient(url, ca_file=front.ca_file) as operator,
+        ):
+            # what a browser says of itself counts for nothing at the web server either
+            sign_in(alice.request, f"{url}hub/login?next=/hub/home", "alice", headers=headers)
+            assert sorted(alice.me()["groups"]) == [role, "staff"]
+            try:
+                forge = FORGE.replace("ADDRESS", server.address).replace("NAME", name)
+                assert alice.run_code(forge).splitlines() == [f"{pages['login_page']} False"] * 4
+                assert secret not in alice.run_code("import os; print(os.environ)")
+                # an administrator, whom the inventory gives no way into servers
+                sign_in(operator.request, f"{url}hub/login?next=/hub/home", "operator")
+                assert operator.me()["admin"]
+                with pytest.raises(JupyterHubError) as refusal:
+                    operator.request("GET", alice.server_url())
+                assert refusal.value.status == 403
+            finally:
+                alice.stop_server()
+                remove_volume(server, "ailab-alice")
+
+
+def enter_by_the_central_sign_in(
+    crowd: Crowd, front: CentralSignIn, url: str, denied_page: str, values: dict[str, Any]
+) -> None:
+    """Two people in browsers of their own: one gets to a notebook, one lacks the role."""
+    alice, mallory = crowd.new("alice"), crowd.new("mallory")
+    mallory.page.route(denied_page, lambda route: route.fulfill(body="How to get the role"))
+    decline_news(alice.page)
+    for person in (alice, mallory):
+        person.page.goto(url)
+        assert person.page.url.startswith(front.service.issuer)
+        fill_in_at_the_service(person.page, person.name)
+    expect(mallory.page.get_by_text("How to get the role")).to_be_visible()
+    expect(mallory.page).to_have_url(denied_page)
+    expect(alice.page).to_have_url(f"{url}user/alice/lab/tree/start.ipynb")
+    run_cell(alice, "print('six times', 7, 'is', 6 * 7)", "six times 7 is 42")
+    alice.page.goto(f"{url}hub/home")
+    expect(alice.page.get_by_text(values["jupyterhub_announcement"])).to_be_visible()
+    expect(alice.page).to_have_title(re.compile(values["jupyterhub_title"]))
+
+
+def ask_nginx(
+    address: str, name: str, ca_file: str, headers: dict[str, str]
+) -> tuple[str | None, bool]:
+    """Ask the server itself for the page that logs in: where it leads to, and whether one is in."""
+    context = ssl.create_default_context(cafile=ca_file)
+    with (
+        socket.create_connection((address, 443), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=name) as connection,
+    ):
+        lines = [f"{key}: {value}" for key, value in {"Host": name, **headers}.items()]
+        request = "\r\n".join(["GET /hub/login HTTP/1.1", *lines, "Connection: close", "", ""])
+        connection.sendall(request.encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        cookies = answer.headers.get_all("Set-Cookie") or []
+        is_in = any("jupyterhub-hub-login=" in cookie for cookie in cookies)
+        return answer.headers["Location"], is_in
+
+
+# A cell that asks the hub itself, then the server's nginx, with the headers of the central sign-in, to
+# be the administrator.
+FORGE = """
+import http.client, os, socket, ssl, urllib.parse
+hub = urllib.parse.urlsplit(os.environ["JUPYTERHUB_API_URL"])
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+for host in (hub.hostname, hub.port), ("ADDRESS", 443):
+    for secret in ({}, {"X-Ailab-Hub-Entrance": os.environ["JUPYTERHUB_API_TOKEN"]}):
+        connection = http.client.HTTPConnection(*host, timeout=30)
+        connection.connect()
+        if host[1] == 443:
+            connection.sock = context.wrap_socket(connection.sock, server_hostname="NAME")
+        headers = {"X-Remote-User": "operator", "X-Remote-Groups": "SAM-SSLVPNSAMUsers", **secret}
+        connection.request("GET", "/hub/login", headers={"Host": "NAME", **headers})
+        answer = connection.getresponse()
+        cookies = answer.headers.get_all("Set-Cookie") or []
+        print(answer.headers["Location"], any("jupyterhub-hub-login=" in cookie for cookie in cookies))
+"""

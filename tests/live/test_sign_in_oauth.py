@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -82,7 +83,8 @@ def enter(hub: LocalHub, name: str) -> tuple[int, dict[str, Any]]:
     """The status of the last page of a sign-in, and who the hub says that is."""
     with requests.Session() as session:
         session.trust_env = False
-        last = sign_in(session, f"{hub.url}hub/oauth_login?next=/hub/home", name)
+        ask = functools.partial(session.request, timeout=30)
+        last = sign_in(ask, f"{hub.url}hub/oauth_login?next=/hub/home", name)
         assert last.url.startswith(hub.url), last.url
         headers = {"Referer": last.url, "X-XSRFToken": session.cookies.get("_xsrf", path="/hub/")}
         me = session.get(f"{hub.url}hub/api/user", headers=headers, timeout=30)

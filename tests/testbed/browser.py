@@ -46,7 +46,7 @@ class Program:
 def chromium(engine: Engine, authority: str = "") -> Iterator[Program]:
     """A Chromium on the hosts' network, for one start; its container is gone afterwards.
 
-    It trusts an ``authority`` (PEM) besides those every browser does.
+    It trusts the authorities in ``authority`` (PEM) besides those every browser does.
 
     The program takes Chromium's own options and wants ``--remote-debugging-pipe`` among them. It
     runs until it is told to end or until whoever drives it is gone.

@@ -162,3 +162,24 @@ def test_the_result_of_the_preflight_has_room_for_every_option(role: str) -> Non
     names = {name.removeprefix(f"{role}_") for name in options_of(role)}
     assert names & RESERVED == set()
     assert role not in RESERVED
+
+
+@EVERY_ROLE
+def test_every_internal_variable_in_use_is_defined(role: str) -> None:
+    """Some are used in rare branches of a template alone, where no run would notice."""
+    texts = [
+        path.read_text(encoding="utf-8")
+        for folder in ("defaults", "handlers", "tasks", "templates", "vars")
+        for path in (ROLES / role / folder).rglob("*")
+        if path.is_file()
+    ]
+    name = rf"(_{role}_\w+)"
+    defined = rf"^\s*(?:- )?{name}:|(?:register|loop_var): {name}|set {name} ="
+    known = {
+        found
+        for text in texts
+        for groups in re.findall(defined, text, re.MULTILINE)
+        for found in groups
+    }
+    used = {found for text in texts for found in re.findall(rf"(?<![\w/.-]){name}", text)}
+    assert sorted(used - known) == []

@@ -259,4 +259,4 @@ def test_the_page_of_an_example_names_all_its_variables(example: Path) -> None:
 
 
 def test_there_is_an_example_for_every_document() -> None:
-    assert [path.name for path in EXAMPLE_FOLDERS] == ["ai-lab", "course", "research"]
+    assert [path.name for path in EXAMPLE_FOLDERS] == ["ai-lab", "campus", "course", "research"]
