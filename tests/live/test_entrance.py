@@ -363,7 +363,7 @@ def http2(server: Server, *fields: tuple[str, str]) -> None:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
     raw = socket.create_connection((server.address, 443), timeout=10)
     with context.wrap_socket(raw, server_hostname=NAME) as connection:
         if connection.selected_alpn_protocol() != "h2":

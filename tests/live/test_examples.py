@@ -453,7 +453,6 @@ def test_campus_lets_in_whom_the_central_sign_in_names_and_nobody_can_forge_that
     with central_sign_in("examples-sign-in", tmp_path, accounts, name) as front:
         own_ca = deploy("campus", hub_https_remote_user_proxies=[front.address])
         front.serve(EXAMPLES / "campus/README.md", own_ca, server.address)
-        remove_volume(server, "ailab-alice")
         with people(url, tmp_path, front.ca_file, {name: front.address}) as crowd:
             enter_by_the_central_sign_in(crowd, front, url, pages["denied_page"], values)
         secret = server.run(f"cat {SECRETS}/remote_user_secret").strip()
