@@ -369,28 +369,30 @@ def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
         {
             "client_id": values["jupyterhub_oauth"]["client_id"],
             "client_secret": SECRET,
-            "redirect_uris": [values["jupyterhub_oauth"]["callback_url"]],
+            "redirect_uris": [f"{URL}hub/oauth_callback"],
             "token_endpoint_auth_method": "client_secret_post",
         }
     )
     trusted = host_variables(inventories)["testbed_ca_file"]
-    own_ca = deploy(
-        "research",
-        vault_client_secret=SECRET,
-        # The service's authority is one of the test's own, besides that of the testbed's network.
-        hub_image_ca_file=together(tmp_path / "ca.pem", trusted, service.ca_file),
-        jupyterhub_oauth={**values["jupyterhub_oauth"], **service.endpoints()},
-        # Of docker-stacks' images the testbed has this one.
-        lab_image_base=values["lab_image_base"].replace("tensorflow-", "base-"),
-        lab_image_kernels=[],
-        jupyterhub_config=config,
-    )
-    ca_file = together(tmp_path / "both.pem", own_ca, service.ca_file)
-    remove_volume(server, "jupyterhub-user-alice")
-    with service, people(URL, tmp_path, ca_file, {HOST: server.address}) as crowd:
-        sign_in_with_the_service(crowd)
-        alice = JupyterHubClient(URL, ca_file=ca_file)
-        sign_in(alice.request, f"{URL}hub/oauth_login?next=/hub/home", "alice")
+    # A run that names the service asks whether it answers.
+    with service:
+        own_ca = deploy(
+            "research",
+            vault_client_secret=SECRET,
+            # The service's authority is one of the test's own, besides that of the testbed's network.
+            hub_image_ca_file=together(tmp_path / "ca.pem", trusted, service.ca_file),
+            jupyterhub_oauth={**values["jupyterhub_oauth"], **service.endpoints()},
+            # Of docker-stacks' images the testbed has this one.
+            lab_image_base=values["lab_image_base"].replace("tensorflow-", "base-"),
+            lab_image_kernels=[],
+            jupyterhub_config=config,
+        )
+        ca_file = together(tmp_path / "both.pem", own_ca, service.ca_file)
+        remove_volume(server, "jupyterhub-user-alice")
+        with people(URL, tmp_path, ca_file, {HOST: server.address}) as crowd:
+            sign_in_with_the_service(crowd)
+            alice = JupyterHubClient(URL, ca_file=ca_file)
+            sign_in(alice.request, f"{URL}hub/oauth_login?next=/hub/home", "alice")
     assert alice.me()["groups"] == ["research"]
     start_anew(alice)
     try:
