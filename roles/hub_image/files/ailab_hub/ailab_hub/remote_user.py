@@ -8,7 +8,7 @@ entrance proves itself by a secret in one more header:
 
 - It takes all these headers out of what it is sent, and puts in its own.
 - It sends the secret to the hub's path ``hub/login`` alone, spelt exactly so. A path that only
-  *means* it, such as ``/user/alice/../../hub/login``, is alice's lab to the proxy behind it, and
+  *means* it, such as ``/user/alice/..%2f..%2fhub/login``, is alice's lab to the proxy behind it, and
   whoever reads the secret there can be anybody.
 """
 
