@@ -52,6 +52,7 @@ PATHS = (
     "/usr/local/sbin/ailab-hub-deploy-certificate",
     "/var/lib/ailab-hub/https/certificate.pem",
     "/var/lib/ailab-hub/https/entrance.conf",
+    "/var/lib/ailab-hub/https/told.sha256",
     "/var/www/ailab-hub",
 )
 LOOPBACK = {4: ipaddress.ip_network("127.0.0.0/8"), 6: ipaddress.ip_network("::1/128")}

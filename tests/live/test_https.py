@@ -601,6 +601,18 @@ def test_a_site_nginx_refuses_leaves_the_one_it_has(
     assert fingerprint(server) == certificate
 
 
+def test_a_run_that_ended_before_nginx_was_told_is_finished(server: Server, deploy: Deploy) -> None:
+    site, read_workers = "/etc/nginx/sites-available/ailab-hub", "pgrep -P $(cat /run/nginx.pid)"
+    server.run(f"cp {site} /root/site")
+    deploy(hub_https_max_body_size="12g")
+    workers = server.run(read_workers)
+    server.run(f"cat /root/site > {site} && rm /root/site")
+    done = deploy()
+    assert done.counts["changed"] == 1
+    assert "Changed: nginx" in done.output
+    assert server.run(read_workers) != workers
+
+
 # Another site
 
 
