@@ -506,7 +506,7 @@ def test_a_new_secret_leaves_open_notebooks_alone(
         assert secret != former
         assert secret.strip() in server.run(f"cat {ENTRANCE}")
         assert secret.strip() not in done.output
-        assert "Changed: secret of the entrance" in done.output
+        assert "Changed: nginx, secret of the entrance" in done.output
         notebook.check()
     with JupyterHubClient(URL, ca_file=ca_file) as carol:
         assert sign_in(carol, "carol") == "/hub/home"
