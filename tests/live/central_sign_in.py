@@ -20,7 +20,7 @@ from tests.pages import blocks
 
 from .conftest import Server
 from .inventories import HOST
-from .openid_provider import OpenIDProvider, own_address
+from .openid_provider import OpenIDProvider
 from .other_host import other_host
 
 # What the site of the page has, and the test puts its own in the place of.
@@ -85,7 +85,7 @@ def central_sign_in(
 ) -> Iterator[CentralSignIn]:
     """Have a service that knows some accounts, and a bare host for the web server; both are gone afterwards."""
     with other_host(instance, "trixie") as host:
-        service = OpenIDProvider(folder, accounts, own_address(host.address))
+        service = OpenIDProvider(folder, accounts, host.controller)
         service.clients.append({**CLIENT, "redirect_uris": [f"https://{name}{RETURN}"]})
         with service:
             host.run("apt-get update -qq")

@@ -59,6 +59,13 @@ class Server:
         )
         return done.stdout
 
+    @property
+    def controller(self) -> str:
+        """The address of this machine, as the server finds it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((self.address, 22))
+            return str(probe.getsockname()[0])
+
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what ``docker inspect`` says of one container, volume, network or image."""
         answer: list[dict[str, Any]] = json.loads(self.run(f"docker inspect {shlex.quote(name)}"))

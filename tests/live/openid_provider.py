@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -115,13 +114,6 @@ class OpenIDProvider:
             return requests.get(url, timeout=2, verify=verify).ok
         except requests.RequestException:
             return False
-
-
-def own_address(other: str) -> str:
-    """The address of this machine that another one finds it at."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((other, 22))
-        return str(probe.getsockname()[0])
 
 
 def sign_in(

@@ -253,12 +253,9 @@ class Service:
 def service(
     server: Server, inventories: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Service:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((server.address, 9))
-        address = probe.getsockname()[0]
     authorities = host_variables(inventories).get("testbed_ca_file")
     text = Path(authorities).read_text() if authorities else ""
-    return Service(tmp_path_factory.mktemp("service"), address, text)
+    return Service(tmp_path_factory.mktemp("service"), server.controller, text)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ It begins with a server with HTTPS and passwords, and leaves it like that.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
@@ -39,16 +40,9 @@ Deploy = Callable[..., Play]
 
 
 @pytest.fixture(scope="module")
-def controller(server: Server) -> str:
-    """The address of this machine, as the server sees it."""
-    with socket.create_connection((server.address, 22), timeout=10) as connection:
-        return str(connection.getsockname()[0])
-
-
-@pytest.fixture(scope="module")
-def variables(controller: str) -> dict[str, Any]:
+def variables(server: Server) -> dict[str, Any]:
     return {
-        "hub_https_remote_user_proxies": [controller, "198.51.100.0/28"],
+        "hub_https_remote_user_proxies": [server.controller, "198.51.100.0/28"],
         "jupyterhub_authenticator": "remote-user",
         "jupyterhub_admin_users": ["grace"],
         "jupyterhub_admin_groups": ["operators"],
@@ -196,7 +190,7 @@ def test_who_is_named_twice_is_nobody(server: Server, twice: str, where: str) ->
     assert ask_here(server, request(f"{name}: {other}", twice, *rest)) == where
 
 
-def test_the_hub_sees_where_the_user_comes_from(server: Server, controller: str) -> None:
+def test_the_hub_sees_where_the_user_comes_from(server: Server) -> None:
     mark = f"/hub/x{time.time():.0f}"
     forwarded = "X-Forwarded-For: 203.0.113.66, 203.0.113.77"
     ask_here(server, request(forwarded, path=f"{mark}a"))
@@ -223,11 +217,9 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forged", FORGED, ids=str)
-def test_from_elsewhere_nobody_is_believed(
-    server: Server, controller: str, forged: tuple[str, ...]
-) -> None:
+def test_from_elsewhere_nobody_is_believed(server: Server, forged: tuple[str, ...]) -> None:
     """Not even who knows the secret."""
-    lines = [line.format(controller=controller) for line in forged]
+    lines = [line.format(controller=server.controller) for line in forged]
     for address in (server.address, "127.0.0.1"):
         assert ask_there(server, address, request(*lines)) == LOGIN_PAGE
 
@@ -373,11 +365,10 @@ def http2(server: Server, *fields: tuple[str, str]) -> None:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
         connection.sendall(frame(1, 0x05, 1, block))
         connection.settimeout(1)
-        with pytest.raises(TimeoutError):
+        # What comes of it is not of interest here: an answer, or the end of the connection.
+        with contextlib.suppress(TimeoutError):
             while connection.recv(65536):
                 pass
-            # A connection that is closed by an error counts as well.
-            raise TimeoutError
 
 
 def lab_of(server: Server, name: str) -> str:

@@ -39,7 +39,7 @@ from .central_sign_in import CentralSignIn, central_sign_in
 from .conftest import Play, Server
 from .inventories import HOST, connection, host_variables, write_inventory
 from .jupyterhub_client import JupyterHubClient, JupyterHubError, LoginError
-from .openid_provider import OpenIDProvider, own_address, sign_in
+from .openid_provider import OpenIDProvider, sign_in
 
 # Registry, engine and authorities of the testbed.
 TESTBED_VARIABLES = re.compile(r"testbed_|docker_engine_|\w+_image_ca_file$")
@@ -362,7 +362,7 @@ def test_research_gives_members_packages_and_limits_and_ends_idle_servers(
     assert culler["command"][-1] == "--timeout=3600"
     culler["command"][-1:] = [f"--timeout={IDLE_SECONDS}", "--cull-every=2"]
     accounts = {"alice": {"groups": ["research"]}, "mallory": {"groups": ["chess"]}}
-    service = OpenIDProvider(tmp_path, accounts, own_address(server.address))
+    service = OpenIDProvider(tmp_path, accounts, server.controller)
     service.clients.append(
         {
             "client_id": values["jupyterhub_oauth"]["client_id"],

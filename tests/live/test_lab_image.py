@@ -97,7 +97,7 @@ def certify(address: str, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def git_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     folder = tmp_path_factory.mktemp("git")
-    here = _own_address(server)
+    here = server.controller
     pem = certify(here, folder)
     expected = "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
 
@@ -168,14 +168,6 @@ def git_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield made
     httpd.shutdown()
     httpd.server_close()
-
-
-def _own_address(server: Server) -> str:
-    """The address of this machine, from the routes to the server."""
-    route = subprocess.run(
-        ["ip", "-json", "route", "get", server.address], capture_output=True, check=True
-    )
-    return str(json.loads(route.stdout)[0]["prefsrc"])
 
 
 @dataclass
