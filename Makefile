@@ -41,7 +41,7 @@ sanity: .venv/ready ## ansible-test sanity on the collection as it is built
 	@$(BIN)/python -m tests.sanity
 
 unit: .venv/ready ## Tests of the plugins and the package ailab_hub
-	@$(BIN)/python -c 'from tests.testbed.system import require; require("ssh-keygen")'
+	@$(BIN)/python -c 'from tests.testbed.system import require; require("openssl", "ssh-keygen")'
 	@pytest --quiet --numprocesses 2 tests/unit
 
 live: .venv/ready ## Tests with a real hub on this machine: sign-in, modules for people, the proxy, the tests' own client

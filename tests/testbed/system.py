@@ -22,6 +22,7 @@ PACKAGES = {
     "iptables": "iptables",
     "ip": "iproute2",
     "debootstrap": "debootstrap debian-archive-keyring",
+    "openssl": "openssl",
     "ssh-keygen": "openssh-client",
 }
 TICK = 15.0
