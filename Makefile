@@ -48,12 +48,10 @@ live: .venv/ready ## Tests with a real hub on this machine: sign-in, modules for
 	@pytest --quiet --numprocesses 2 --dist loadfile $(LIVE:%=tests/live/test_%.py)
 
 molecule: .venv/ready ## Scenarios on throw-away servers, two side by side
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going $(SCENARIOS:%=molecule-%)
+	@$(BIN)/python -m tests.scenarios $(SCENARIOS)
 
-molecule-%: SHELL := bash
-molecule-%: .SHELLFLAGS := -o pipefail -c
 molecule-%: .venv/ready
-	@molecule test --no-command-borders --report --scenario-name $* 2>&1 | sed --unbuffered 's/^/$*: /'
+	@$(BIN)/python -m tests.scenarios $*
 
 pictures: demo ## Take the pictures of the documentation anew
 	@PICTURES=docs/images pytest --quiet --inventory=.demo/inventory tests/live/test_browser.py
@@ -70,4 +68,4 @@ bench: .venv/ready ## Benchmarks, each beside the same work without the collecti
 
 clean: demo-down ## Remove .venv, .demo and all the testbed has cached
 	@$(TESTBED) purge
-	@rm -rf .venv .bench
+	@rm -rf .venv .bench .tests

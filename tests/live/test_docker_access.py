@@ -31,7 +31,10 @@ PODMAN = "/run/podman/podman.sock"
 STOP = "systemctl stop docker.socket docker"
 LOST = f"{STOP}; rm -rf {SOCKET}"
 START = "systemctl reset-failed docker.socket docker; systemctl restart docker.socket docker"
-START_PODMAN = "systemctl stop podman.socket podman; systemctl start podman.socket"
+START_PODMAN = (
+    "systemctl stop podman.socket podman; systemctl reset-failed --all 'podman.s*';"
+    " systemctl start podman.socket"
+)
 STORAGE = (
     '[storage]\\ndriver = "vfs"\\n'
     'runroot = "/run/containers/storage"\\ngraphroot = "/var/lib/containers/storage"\\n'
@@ -205,6 +208,7 @@ def test_a_problem_is_found_and_mended(
 
 @pytest.mark.usefixtures("well")
 def test_a_user_that_is_missing(servers: Servers, look: Look) -> None:
+    on_all(servers, "! id carol || userdel carol")
     assert_mended(servers, look, ["user_missing"], ["user_not_in_group"], users=["carol"])
 
 

@@ -190,6 +190,19 @@ def test_a_held_version_is_changed_when_asked(
         assert sleeper(server)[1] == "true"
 
 
+def test_an_engine_that_was_started_too_often_is_started_all_the_same(
+    servers: Servers, converge: Converge
+) -> None:
+    for server in servers.values():
+        said = server.run("for _ in 1 2 3 4 5; do systemctl restart docker || break; done 2>&1")
+        assert "attempted too often" in said
+        assert server.run("systemctl is-active docker || true").strip() == "failed"
+    converge()
+    for server in servers.values():
+        assert server.run("systemctl is-active docker").strip() == "active"
+        assert sleeper(server)[1] == "true"
+
+
 # Keys
 
 
@@ -312,7 +325,7 @@ def test_a_server_moves_to_dockers_packages_when_asked(
 def test_purging_the_former_packages_leaves_images_and_containers_alone(servers: Servers) -> None:
     for server in servers.values():
         server.run("apt-get purge -y -qq docker.io")
-        server.run("systemctl restart docker")
+        server.run("systemctl reset-failed --all 'docker.s*'; systemctl restart docker")
         assert IMAGE in server.run("docker image ls")
         assert sleeper(server)[1] == "true"
 

@@ -87,7 +87,8 @@ def server_as_before(server: Server, url: str) -> Iterator[None]:
     await_health(url)
     yield
     server.run(
-        "systemctl kill --signal=CONT docker.service; systemctl start docker.socket docker.service;"
+        "systemctl kill --signal=CONT docker.service; systemctl reset-failed --all 'docker.s*';"
+        "systemctl start docker.socket docker.service;"
         f"systemctl enable --quiet --now {TIMER};"
         f"while mountpoint --quiet {FULL}; do umount {FULL}; done; rm -rf {REGISTRY};"
         "chmod 0660 /run/docker.sock;"

@@ -527,7 +527,8 @@ def test_the_hub_finds_a_docker_socket_that_was_made_anew(
     server: Server, url: str, login: Login
 ) -> None:
     server.run(
-        "systemctl stop docker.service docker.socket && systemctl start docker.socket docker.service"
+        "systemctl stop docker.service docker.socket; systemctl reset-failed --all 'docker.s*';"
+        "systemctl start docker.socket docker.service"
     )
     begun = server.inspect("jupyterhub")["State"]["StartedAt"]
     deadline = time.monotonic() + 120
