@@ -120,8 +120,18 @@ def assert_is_finished_by_the_next(play: Callable[..., Play], *arguments: str) -
             1,
             {"jupyterhub_user_password": "another-password", "jupyterhub_default_url": "/lab"},
         ),
+        (
+            "hub_https",
+            "Nginx runs with it",
+            0,
+            {
+                "hub_https_certificate": "internal",
+                "hub_https_hostname": "hub1.example.org",
+                "jupyterhub_bind_address": "127.0.0.1",
+            },
+        ),
     ],
-    ids=["docker_engine", "lab_image", "hub_image", "jupyterhub"],
+    ids=["docker_engine", "lab_image", "hub_image", "jupyterhub", "hub_https"],
 )
 def test_killed_at_a_changing_task(
     role: str,
