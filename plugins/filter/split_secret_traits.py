@@ -16,8 +16,8 @@ version_added: 0.1.0
 description:
   - Sorts the traits of a configuration, so that secret ones can be kept in a file of their own which no diff shows.
   - A trait holds a secret when its name, or a key anywhere inside its value, contains
-    C(password), C(passwd), C(passphrase), C(secret), C(token), C(credential) or ends in C(key) or
-    C(keys), or when its value contains an address with a password, such as the one of a database.
+    C(password), C(passwd), C(passphrase), C(secret), C(token), C(credential), ends in C(key),
+    C(keys), C(_pass) or C(_pwd), or when its value contains an address with a password, such as the one of a database.
   - Names that end in C(_file), C(_path), C(_url) or C(_class), or tell a length or a number of
     something, are no secrets by their name.
 author:
@@ -64,7 +64,9 @@ _value:
       sample: {"GitHubOAuthenticator": {"client_secret": "..."}}
 """
 
-_SECRET_NAME = re.compile(r"passw(or)?d|passphrase|secret|token|credential|keys?$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|secret|token|credential|keys?$|(^|_)(pass|pwd)$", re.IGNORECASE
+)
 _HARMLESS_NAME = re.compile(
     r"_(file|path|url|class|length|age|days|seconds|scopes?|claims?|names?)$|^(minimum|max|check|enable|allow)_",
     re.IGNORECASE,

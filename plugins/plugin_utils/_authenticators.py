@@ -91,6 +91,17 @@ def sections(values: Values) -> tuple[str, ...]:
     return (*own, "Authenticator")
 
 
+def _names_nobody(values: Values) -> bool:
+    """Whether neither variables nor jupyterhub_config say who among those who can sign in is meant."""
+    config = values.get("config") or {}
+    return not values.get("allowed_users") and not any(
+        value
+        for section in sections(values)
+        for trait, value in dict(config.get(section) or {}).items()
+        if trait.startswith("allowed_")
+    )
+
+
 def authenticator_traits(values: Values) -> Traits:
     """The traits by class that the variables of role jupyterhub for signing in stand for.
 
@@ -111,7 +122,7 @@ def authenticator_traits(values: Values) -> Traits:
     if name == "native":
         own = {"NativeAuthenticator": dict(values.get("native") or {})}
         # Approval lets somebody in. JupyterHub asks for a second reason of its own.
-        general["allow_all"] = general["allow_all"] or not values.get("allowed_users")
+        general["allow_all"] = general["allow_all"] or _names_nobody(values)
     elif name in ALL_OAUTH:
         own, more = _oauth(values)
         general.update(more)
@@ -148,7 +159,7 @@ def _oauth(values: Values) -> tuple[Traits, dict[str, Any]]:
         options["username_claim"] = "preferred_username"
     if name == "google" and options.get("allowed_domains"):
         # Google's authenticator shuts out all others, but lets in nobody by that.
-        general["allow_all"] = bool(values.get("allow_all")) or not values.get("allowed_users")
+        general["allow_all"] = bool(values.get("allow_all")) or _names_nobody(values)
     traits = {
         names[name]: options[option]
         for option, names in OAUTH_TRAITS.items()

@@ -47,6 +47,9 @@ SHARED_PASSWORD_SINCE = (5, 3)
 MAX_PREFIX = 28
 # Columns of JupyterHub's database.
 MAX_NAME_LENGTH = 255
+# What the name of a volume may contain, as ailab_hub.spawner has it; the user is in the former.
+USER_FIELDS = frozenset({"username", "safe_username", "raw_username"})
+VOLUME_FIELDS = USER_FIELDS | {"imagename", "prefix", "raw_servername", "servername"}
 # Names Docker keeps for itself.
 DOCKER_NETWORKS = frozenset({"bridge", "host", "none", "default", "ingress"})
 # Entry points of JupyterHub and of the authenticators in the hub image; further packages may bring
@@ -320,7 +323,8 @@ def _authenticator(values: Values) -> Iterator[Problem]:
         mend = "Write a name such as shared-password, or the full name of a class."
         yield Problem(name, describe(value), "the name of an authenticator", mend)
     elif value not in AUTHENTICATORS and (
-        near := difflib.get_close_matches(value, AUTHENTICATORS, n=1, cutoff=0.85)
+        # JupyterHub knows its names in any case, but nothing here would.
+        near := difflib.get_close_matches(value.lower(), AUTHENTICATORS, n=1, cutoff=0.85)
     ):
         expected = "the name of an authenticator"
         yield Problem(name, describe(value), expected, f"Did you mean {near[0]}?")
@@ -374,6 +378,17 @@ def _passwords(values: Values) -> Iterator[Problem]:
                 mend = "Take a longer one, or leave it empty: the server then makes one."
                 expected = f"at least {length}, as JupyterHub demands"
                 yield Problem(name, f"{len(password)} characters", expected, mend)
+    for name, password in (
+        ("jupyterhub_user_password", user),
+        ("jupyterhub_admin_password", admin),
+    ):
+        if password and password != password.strip():
+            yield Problem(
+                name,
+                "white space at its beginning or end",
+                "a password without",
+                "Take it out; a line break comes from a block of YAML, as with '|'.",
+            )
     if user and user == admin:
         yield Problem(
             "jupyterhub_admin_password",
@@ -410,9 +425,17 @@ def _public_url(values: Values) -> Iterator[Problem]:
     if url:
         problems = list(_url_problems(name, url, "https://hub.example.org/", "Leave them out."))
         yield from problems
-        if not problems and not url.endswith("/"):
-            expected = "an address that ends with the path of the hub"
+        path = urlsplit(url).path if not problems else "/"
+        if not path:
+            expected = "an address that ends with a slash"
             yield Problem(name, describe(url), expected, f"Did you mean {url}/?")
+        elif path != "/":
+            yield Problem(
+                name,
+                describe(url),
+                "an address without a path: the hub has a name of its own",
+                "Give the hub a name in the DNS, such as hub.example.org.",
+            )
     has_https = url is None or url.startswith("https://")
     if values.get("jupyterhub_subdomains") and not has_https:
         yield Problem(
@@ -482,13 +505,13 @@ def _volumes(values: Values) -> Iterator[Problem]:
     if path and name is not None:
         try:
             fields = [field for _text, field, _spec, _conv in string.Formatter().parse(name)]
-            sample = name.format(username="x", userid="1", servername="")
+            sample = name.format(**dict.fromkeys(VOLUME_FIELDS, "x"))
         except (ValueError, KeyError, IndexError, AttributeError):
             fields, sample = [], ""
         if not DOCKER_NAME.fullmatch(sample):
             mend = "Use letters, digits, '_', '.', '-' and {username}, such as ailab-{username}."
             yield Problem("jupyterhub_volume_name", describe(name), "the name of a volume", mend)
-        elif not {"username", "userid"} & set(fields):
+        elif not USER_FIELDS & set(fields):
             mend = "Add {username}: all users would share one volume and see each other's files."
             yield Problem("jupyterhub_volume_name", describe(name), "one volume per user", mend)
 
@@ -535,7 +558,14 @@ def _config(values: Values) -> Iterator[Problem]:
             yield Problem(f"{name}.{class_name}", found, "a dictionary of traits", mend)
         else:
             for trait, value in traits.items():
-                if not _is_identifier(trait):
+                if (class_name, trait) == ("JupyterHub", "base_url") and value != "/":
+                    yield Problem(
+                        f"{name}.JupyterHub.base_url",
+                        describe(value),
+                        "nothing: the hub has a name of its own, and no path of another's",
+                        "Take it out, and give the hub a name in the DNS, such as hub.example.org.",
+                    )
+                elif not _is_identifier(trait):
                     mend = "Write the trait alone, such as mem_limit."
                     place = f"{name}.{class_name}"
                     yield Problem(place, f"the key {trait!r}", "names of traits", mend)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 from traitlets.config import Config
 
 PASSWORD = "right"
+AUTHENTICATORS = entry_points(group="jupyterhub.authenticators").names
 
 
 class Clock:
@@ -184,7 +186,7 @@ def test_the_message_says_how_long(authenticator: Any) -> None:
     with pytest.raises(HTTPError) as refused:
         run(authenticator.get_authenticated_user(handler(), data))
     said = str(refused.value.log_message) % refused.value.args
-    assert said == "Too many wrong passwords for this account. Try again in 1 second."
+    assert said == "Too many wrong passwords. Try again in 1 second."
 
 
 def test_getting_in_begins_anew(authenticator: Any) -> None:
@@ -339,6 +341,33 @@ def test_the_options_of_the_authenticator_still_count() -> None:
     config.ThrottledAuthenticator.free_failures = 1
     made: Any = throttled(OnePassword)(config=config)
     assert (made.admin_users, made.allow_all, made.free_failures) == ({"grace"}, True, 1)
+
+
+@pytest.mark.skipif(
+    "shared-password" not in {name.lower() for name in AUTHENTICATORS},
+    reason="JupyterHub has no SharedPasswordAuthenticator",
+)
+def test_one_password_of_all_is_not_guessed_under_many_names(clock: Clock) -> None:
+    c = Config()
+    c.SharedPasswordAuthenticator.user_password = "the password of all"
+    c.SharedPasswordAuthenticator.admin_password = "a" * 32
+    c.Authenticator.admin_users = {"grace"}
+    c.Authenticator.allow_all = True
+    made: Any = throttled("shared-password")(config=c)
+    heard = [sign_in(made, name=f"user{number}") for number in range(500)]
+    assert (heard.count(None), heard[-1]) == (51, 1)
+    # Neither administrators nor other addresses wait for that.
+    assert sign_in(made, name="grace", password="a" * 32) == "grace"
+    assert sign_in(made, password="the password of all", address="192.0.2.2") == "alice"
+    # Who gets in has the others of the same address begin anew.
+    clock.now += 1
+    assert sign_in(made, password="the password of all") == "alice"
+    assert [sign_in(made, name=f"new{number}") for number in range(51)] == [None] * 51
+
+
+def test_passwords_of_ones_own_are_counted_by_account_alone(authenticator: Any) -> None:
+    heard = [sign_in(authenticator, name=f"user{number}") for number in range(500)]
+    assert heard == [None] * 500
 
 
 def test_a_configuration_is_throttled_whatever_it_chose() -> None:

@@ -69,6 +69,31 @@ def test_a_service_sends_people_back_to_the_hubs_address() -> None:
     assert found["oauth_callback_url"] == oauth["callback_url"]
 
 
+@pytest.mark.parametrize(
+    ("config", "allow_all"),
+    [
+        ({}, True),
+        ({"GoogleOAuthenticator": {"allowed_google_groups": {"example.org": ["research"]}}}, False),
+        ({"OAuthenticator": {"allowed_groups": ["research"]}}, False),
+        ({"Authenticator": {"allowed_users": ["alice"]}}, False),
+        ({"GoogleOAuthenticator": {"allowed_google_groups": {}}}, True),
+        ({"DockerSpawner": {"allowed_images": ["x"]}}, True),
+    ],
+    ids=str,
+)
+def test_a_domain_lets_in_all_its_people_unless_some_are_named(
+    config: dict[str, Any], allow_all: bool
+) -> None:
+    found = traits("google", oauth={"allowed_domains": ["example.org"]}, config=config)
+    assert found["Authenticator"]["allow_all"] is allow_all
+
+
+def test_approval_does_not_replace_a_list_in_the_configuration() -> None:
+    assert traits("native")["Authenticator"]["allow_all"] is True
+    config = {"Authenticator": {"allowed_users": ["alice"]}}
+    assert traits("native", config=config)["Authenticator"]["allow_all"] is False
+
+
 def test_a_class_is_named_as_it_is() -> None:
     assert traits("a.b.C")["JupyterHub"] == {"authenticator_class": "a.b.C"}
 

@@ -15,6 +15,8 @@ SECRET: list[tuple[str, Any]] = [
     ("keys", ["x"]),
     ("lookup_dn_search_password", "x"),
     ("environment", {"AWS_SECRET_ACCESS_KEY": "x"}),
+    ("environment", {"DB_PASS": "x"}),
+    ("environment", {"MYSQL_PWD": "x"}),
     ("services", [{"name": "culler", "api_token": "x"}]),
     ("db_url", "postgresql://hub:x@db.example.org/hub"),
     ("password", "x"),

@@ -9,8 +9,11 @@ import datetime
 from typing import Any
 
 import pytest
+from ailab_hub.spawner import _FIELDS_OF_ONE_USER, _TEMPLATE_FIELDS
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
     CHECKS,
+    USER_FIELDS,
+    VOLUME_FIELDS,
     certificate_problem,
     check_values,
     key_problem,
@@ -128,6 +131,11 @@ def test_accepts(name: str, value: object) -> None:
         ("jupyterhub_authenticator", None, "Set jupyterhub_authenticator"),
         ("jupyterhub_authenticator", "", "Set jupyterhub_authenticator"),
         ("jupyterhub_authenticator", "shared_password", "Did you mean shared-password?"),
+        ("jupyterhub_authenticator", "Dummy", "Did you mean dummy?"),
+        ("jupyterhub_authenticator", "LDAP", "Did you mean ldap?"),
+        ("jupyterhub_user_password", " abcdefgh", "Take it out"),
+        ("jupyterhub_public_url", "https://hub.example.org", "https://hub.example.org/?"),
+        ("jupyterhub_public_url", "https://example.org/jupyter/", "a name in the DNS"),
         ("jupyterhub_authenticator", "'; import os", "the full name of a class"),
         ("jupyterhub_cmd", [], "Remove jupyterhub_cmd"),
         ("jupyterhub_cmd", [""], "Remove jupyterhub_cmd"),
@@ -248,6 +256,8 @@ def test_shared_password_needs_a_jupyterhub_that_has_it(version: str, count: int
         ("/notebooks", "ailab/{username}", "jupyterhub_volume_name"),
         ("/notebooks", "{username", "jupyterhub_volume_name"),
         ("/notebooks", "{nobody}", "jupyterhub_volume_name"),
+        ("/notebooks", "ailab-{userid}", "jupyterhub_volume_name"),
+        ("/notebooks", "{imagename}", "jupyterhub_volume_name"),
         ("/notebooks", "{username.__class__}", "jupyterhub_volume_name"),
     ],
 )
@@ -257,10 +267,24 @@ def test_refuses_volumes_that_lose_or_mix_files(path: str, name: str, subject: s
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/home/jupyter/notebooks", "ailab-{username}"), ("/work", "x_{userid}"), ("", "anything")],
+    [
+        ("/home/jupyter/notebooks", "ailab-{username}"),
+        ("/work", "x_{safe_username}"),
+        ("", "anything"),
+    ],
 )
 def test_accepts_volumes_of_one_user_each(path: str, name: str) -> None:
     assert problems(jupyterhub_volume_path=path, jupyterhub_volume_name=name) == []
+
+
+def test_the_fields_of_a_volumes_name_are_the_spawners() -> None:
+    assert (VOLUME_FIELDS, USER_FIELDS) == (_TEMPLATE_FIELDS, _FIELDS_OF_ONE_USER)
+
+
+def test_a_hub_below_a_path_is_refused() -> None:
+    assert problems(jupyterhub_config={"JupyterHub": {"base_url": "/"}}) == []
+    problem = only(jupyterhub_config={"JupyterHub": {"base_url": "/jupyter/"}})
+    assert problem.subject == "jupyterhub_config.JupyterHub.base_url"
 
 
 # Registries and daemon

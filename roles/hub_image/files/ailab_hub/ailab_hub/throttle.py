@@ -131,11 +131,19 @@ class ThrottledAuthenticator(Authenticator):
     longest_delay = Float(
         900.0, min=0.0, config=True, help="Seconds an address has to wait for an account at most."
     )
+    free_failures_of_address = Integer(
+        50,
+        min=1,
+        config=True,
+        help="""Wrong passwords from one address, whatever the account, that cost no waiting where one
+        password is that of all users. Whoever gets in from there begins anew.""",
+    )
     longest_delay_of_account = Float(
         60.0,
         min=0.0,
         config=True,
-        help="Seconds an address that is new to an account has to wait for it at most.",
+        help="""Seconds an address that is new to an account has to wait for it at most, or for any
+        where one password is that of all users.""",
     )
     remembered = Integer(
         10_000,
@@ -159,6 +167,12 @@ class ThrottledAuthenticator(Authenticator):
             longest_delay=self.longest_delay_of_account,
             size=self.remembered,
         )
+        self._by_address = Attempts(
+            free=self.free_failures_of_address,
+            first_delay=self.first_delay,
+            longest_delay=self.longest_delay_of_account,
+            size=self.remembered,
+        )
         # Pairs that got in, those of longest ago first.
         self._welcome: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -177,21 +191,28 @@ class ThrottledAuthenticator(Authenticator):
         wait = self._by_pair.wait(pair)
         if pair not in self._welcome:
             wait = max(wait, self._by_account.wait(account))
+        shared = self._has_password_of_all(account)
+        if shared:
+            wait = max(wait, self._by_address.wait(pair[1]))
         if wait > 0:
             raise _too_many(wait)
         self._by_pair.begin(pair)
         self._by_account.begin(account)
+        if shared:
+            self._by_address.begin(pair[1])
         try:
             authenticated = await maybe_future(super().authenticate(handler, data))
         except HTTPError as error:
             if error.status_code not in (401, 403):
-                self._undo(pair)
+                self._undo(pair, shared)
             raise
         except BaseException:
             # Whoever keeps the accounts could not be asked.
-            self._undo(pair)
+            self._undo(pair, shared)
             raise
         if authenticated:
+            if shared:
+                self._by_address.forget(pair[1])
             self._by_pair.forget(pair)
             self._by_account.undo(account)
             self._welcome.pop(pair, None)
@@ -200,16 +221,24 @@ class ThrottledAuthenticator(Authenticator):
                 self._welcome.popitem(last=False)
         return authenticated
 
-    def _undo(self, pair: tuple[str, str]) -> None:
+    def _undo(self, pair: tuple[str, str], shared: bool) -> None:
         self._by_pair.undo(pair)
         self._by_account.undo(pair[0])
+        if shared:
+            self._by_address.undo(pair[1])
+
+    def _has_password_of_all(self, account: str) -> bool:
+        """Whether who guesses another account's password guesses this one's, too."""
+        names = {kind.__name__ for kind in type(self).__mro__}
+        shared = {"DummyAuthenticator", "SharedPasswordAuthenticator"} & names
+        return bool(shared) and account not in self.admin_users
 
 
 def _too_many(wait: float) -> HTTPError:
     seconds = math.ceil(wait)
     error = HTTPError(
         429,
-        "Too many wrong passwords for this account. Try again in %d second%s.",
+        "Too many wrong passwords. Try again in %d second%s.",
         seconds,
         "" if seconds == 1 else "s",
     )
