@@ -558,7 +558,14 @@ def _config(values: Values) -> Iterator[Problem]:
             yield Problem(f"{name}.{class_name}", found, "a dictionary of traits", mend)
         else:
             for trait, value in traits.items():
-                if (class_name, trait) == ("JupyterHub", "base_url") and value != "/":
+                if class_name == "JupyterHub" and trait == "authenticator_class":
+                    yield Problem(
+                        f"{name}.JupyterHub.authenticator_class",
+                        describe(value),
+                        "nothing: jupyterhub_authenticator says who signs people in",
+                        "Write it there, and take it out here.",
+                    )
+                elif class_name == "JupyterHub" and trait == "base_url" and value != "/":
                     yield Problem(
                         f"{name}.JupyterHub.base_url",
                         describe(value),

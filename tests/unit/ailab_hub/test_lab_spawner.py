@@ -11,8 +11,13 @@ import re
 from typing import Any
 
 import pytest
+from ailab_hub import spawner
 from ailab_hub.errors import SettingError
 from ailab_hub.spawner import LabSpawner
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
+    USER_FIELDS,
+    VOLUME_FIELDS,
+)
 from docker.types import Mount
 from dockerspawner import DockerSpawner
 from hypothesis import given
@@ -301,3 +306,10 @@ def test_a_socket_the_administrator_mounts_himself_is_not_mounted_twice(
 def test_an_unknown_kind_of_access_is_refused(access: object) -> None:
     with pytest.raises(TraitError):
         LabSpawner(docker_access=access)
+
+
+def test_the_check_of_the_inventory_knows_the_fields_of_a_volumes_name() -> None:
+    assert (VOLUME_FIELDS, USER_FIELDS) == (
+        spawner._TEMPLATE_FIELDS,
+        spawner._FIELDS_OF_ONE_USER,
+    )

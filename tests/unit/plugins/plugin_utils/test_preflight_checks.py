@@ -9,11 +9,8 @@ import datetime
 from typing import Any
 
 import pytest
-from ailab_hub.spawner import _FIELDS_OF_ONE_USER, _TEMPLATE_FIELDS
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
     CHECKS,
-    USER_FIELDS,
-    VOLUME_FIELDS,
     certificate_problem,
     check_values,
     key_problem,
@@ -277,8 +274,9 @@ def test_accepts_volumes_of_one_user_each(path: str, name: str) -> None:
     assert problems(jupyterhub_volume_path=path, jupyterhub_volume_name=name) == []
 
 
-def test_the_fields_of_a_volumes_name_are_the_spawners() -> None:
-    assert (VOLUME_FIELDS, USER_FIELDS) == (_TEMPLATE_FIELDS, _FIELDS_OF_ONE_USER)
+def test_the_authenticator_has_a_variable_of_its_own() -> None:
+    problem = only(jupyterhub_config={"JupyterHub": {"authenticator_class": "dummy"}})
+    assert problem.subject == "jupyterhub_config.JupyterHub.authenticator_class"
 
 
 def test_a_hub_below_a_path_is_refused() -> None:
