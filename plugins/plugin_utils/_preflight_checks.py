@@ -252,7 +252,10 @@ def _daemon(values: Values) -> Iterator[Problem]:
         if not isinstance(key, str):
             mend = "Put it in quotes."
             yield Problem(name, f"a key that is {describe(key)}", "keys that are text", mend)
-    if "hosts" in daemon and values.get("docker_engine_source") in ("distro", "docker_ce"):
+    if daemon.get("hosts") is not None and values.get("docker_engine_source") in (
+        "distro",
+        "docker_ce",
+    ):
         yield Problem(
             f"{name}.hosts",
             "addresses to listen on",

@@ -9,6 +9,7 @@ It is told by what the module ailab.hub.host_info returned, whose RETURN documen
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -55,6 +56,13 @@ DOCKER_REPOSITORIES = (
 )
 DOCKER_KEY = "/etc/apt/keyrings/docker.asc"
 ENGINES = frozenset({"docker-ce", "docker.io"})
+# What the role writes into daemon.json of itself.
+DAEMON_DEFAULTS: Mapping[str, Any] = {
+    "live-restore": True,
+    "log-driver": "local",
+    "log-opts": {"max-size": "10m", "max-file": "3"},
+    "default-address-pools": [{"base": "10.230.128.0/17", "size": 24}],
+}
 
 _SUBNETS = ("jupyterhub_subnet", "jupyterhub_internal_subnet")
 
@@ -196,6 +204,49 @@ def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
             "an engine whose packages are known",
             "Remove that engine first, or set docker_engine_source: existing to keep it.",
         )
+    yield from _check_daemon_json(values, host, foreign)
+
+
+def _check_daemon_json(values: Values, host: Host, foreign: bool) -> Iterator[Problem]:
+    """What another than the role wrote into daemon.json must not get lost: not even by a default."""
+    daemon, mirrors = (
+        values.get(f"docker_engine_{name}") for name in ("daemon", "registry_mirrors")
+    )
+    left_alone = values.get("docker_engine_source") == "existing" or foreign
+    found = host["docker"]["daemon_json"]
+    if daemon is None or mirrors is None or found["own"]:
+        return
+    if left_alone and not daemon and not mirrors:
+        return
+    if found["values"] is None:
+        yield Problem(
+            "daemon.json of the server",
+            "no object in JSON",
+            "one the run can read before it replaces it",
+            "Correct /etc/docker/daemon.json, or move it away.",
+        )
+        return
+    named = {*daemon, *(("registry-mirrors",) if mirrors else ())}
+    lost = {
+        key: value
+        for key, value in found["values"].items()
+        if key not in named and DAEMON_DEFAULTS.get(key) != value
+    }
+    if lost:
+        changed = " or change" if DAEMON_DEFAULTS.keys() & lost.keys() else ""
+        each = "each" if len(lost) > 1 else "it"
+        yield Problem(
+            "daemon.json of the server",
+            ", ".join(f"{key}: {_shown(value)}" for key, value in lost.items())
+            + f", which the run would take out{changed}",
+            "nothing but what docker_engine_daemon names and the role's defaults",
+            f"Copy {each} from /etc/docker/daemon.json to docker_engine_daemon, or name {each} there "
+            "with null to drop it.",
+        )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _check_port(values: Values, host: Host) -> Iterator[Problem]:

@@ -94,6 +94,7 @@ def test_only_the_roles_asked_for_are_checked() -> None:
         ("docker_engine_http_proxy", "http://user:p%40ss@proxy.example.org:3128"),
         ("docker_engine_https_proxy", ""),
         ("docker_engine_daemon", {"live-restore": None, "log-opts": {"max-file": "3"}}),
+        ("docker_engine_daemon", {"hosts": None}),
     ],
 )  # fmt: skip
 def test_accepts(name: str, value: object) -> None:
