@@ -47,6 +47,11 @@ options:
     type: list
     elements: str
     default: []
+  accounts:
+    description: Names of accounts to look up.
+    type: list
+    elements: str
+    default: []
   paths:
     description: Files and folders whose presence is of interest.
     type: list
@@ -305,6 +310,12 @@ host:
       type: dict
       returned: always
       sample: {"hub1.example.org": ["192.0.2.10"]}
+    accounts:
+      description:
+        - For each of O(accounts), whether the system knows it, be it from a directory service.
+      type: dict
+      returned: always
+      sample: {"alice": true}
     paths:
       description: For each of O(paths), whether it is there. A symbolic link counts by itself.
       type: dict
@@ -515,6 +526,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -784,6 +796,15 @@ def addresses_of(name: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
+def has_account(name: str) -> bool:
+    """Whether the system knows an account, as /etc/nsswitch.conf has it."""
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
 def try_service(name: str, port: int, tls: str, authorities: str) -> tuple[str | None, str]:
     """Connect to a service. What is wrong, in the words of RETURN, and the detail of it."""
     # Costs a tenth of a run that may not need it.
@@ -941,6 +962,7 @@ def main() -> None:
                 },
             },
             "names": {"type": "list", "elements": "str", "default": []},
+            "accounts": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
             "services": {
                 "type": "list",
@@ -992,6 +1014,7 @@ def main() -> None:
             for entry in params["listen"]
         ],
         "names": {name: addresses_of(name) for name in params["names"]},
+        "accounts": {name: has_account(name) for name in params["accounts"]},
         "paths": {path: os.path.lexists(path) for path in params["paths"]},
         "services": services_info(params["services"], params["authorities"]),
         "pam_files": [path for path in PAM_FILES if os.path.lexists(path)],

@@ -13,7 +13,10 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import network
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
+    LINUX_USER,
+    network,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import (
     PACKAGES as HTTPS_PACKAGES,
 )
@@ -83,6 +86,9 @@ def host_info_options(values: Values) -> dict[str, Any]:
             mirrored = [f"{mirror}/{name}" for name in ("debian", "ubuntu")] if mirror else []
             options["apt_repositories"] = [*dict.fromkeys([*mirrored, *DOCKER_REPOSITORIES])]
             options["apt_keys"] = [DOCKER_KEY]
+    # What is no name at all is told by itself.
+    if users := [*filter(LINUX_USER.fullmatch, values.get("docker_engine_users") or ())]:
+        options["accounts"] = users
     if https := https_host_options(values):
         options.update(https)
         options["packages"] = [*options.get("packages", ()), *HTTPS_PACKAGES]
@@ -205,6 +211,14 @@ def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
             "Remove that engine first, or set docker_engine_source: existing to keep it.",
         )
     yield from _check_daemon_json(values, host, foreign)
+    for name, known in host["accounts"].items():
+        if not known:
+            yield Problem(
+                "docker_engine_users",
+                f"no account {name} on the server",
+                "accounts the server has",
+                "Create it, or correct the name.",
+            )
 
 
 def _check_daemon_json(values: Values, host: Host, foreign: bool) -> Iterator[Problem]:

@@ -378,6 +378,13 @@ def test_packages_of_this_machine(run: Run) -> None:
     assert run()["packages"] == {}
 
 
+def test_accounts(run: Run) -> None:
+    assert run(accounts=["root", "no-such-account"])["accounts"] == {
+        "root": True,
+        "no-such-account": False,
+    }
+
+
 def test_an_installation_that_was_interrupted(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

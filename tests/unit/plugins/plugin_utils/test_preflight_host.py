@@ -53,6 +53,7 @@ HOST: dict[str, Any] = {
     "networks": [{"network": "192.168.2.0/24", "interface": "eth0"}],
     "port": {"error": None, "holder": "", "own": False},
     "packages": {},
+    "accounts": {},
     "services": [],
     "docker": {
         "answers": False,
@@ -210,6 +211,16 @@ def test_an_existing_engines_daemon_json_counts_once_the_role_writes_it() -> Non
     assert problems(docker=docker, values=values) == []
     values["docker_engine_daemon"] = {"debug": True}
     assert only(docker=docker, values=values).found.startswith("data-root: /srv/docker,")
+
+
+def test_the_accounts_that_get_the_right_to_use_docker_exist() -> None:
+    users = {"docker_engine_users": ["alice", "alcie", "-x"]}
+    assert host_info_options({**VALUES, **users})["accounts"] == ["alice", "alcie"]
+    problem = only(values=users, accounts={"alice": True, "alcie": False})
+    assert (problem.subject, problem.found) == (
+        "docker_engine_users",
+        "no account alcie on the server",
+    )
 
 
 @pytest.mark.parametrize("package", ["docker-ce", "docker.io"])
