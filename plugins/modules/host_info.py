@@ -47,6 +47,11 @@ options:
     type: list
     elements: str
     default: []
+  accounts:
+    description: Names of accounts to look up.
+    type: list
+    elements: str
+    default: []
   paths:
     description: Files and folders whose presence is of interest.
     type: list
@@ -305,6 +310,12 @@ host:
       type: dict
       returned: always
       sample: {"hub1.example.org": ["192.0.2.10"]}
+    accounts:
+      description:
+        - For each of O(accounts), whether the system knows it, be it from a directory service.
+      type: dict
+      returned: always
+      sample: {"alice": true}
     paths:
       description: For each of O(paths), whether it is there. A symbolic link counts by itself.
       type: dict
@@ -464,6 +475,30 @@ host:
           type: bool
           returned: always
           sample: false
+        live_restore:
+          description: Whether containers outlive the engine. V(false) if unknown.
+          type: bool
+          returned: always
+          sample: true
+        daemon_json:
+          description: The file C(/etc/docker/daemon.json).
+          type: dict
+          returned: always
+          contains:
+            own:
+              description:
+                - Whether it is, to the letter, what the role P(ailab.hub.docker_engine#role) wrote and
+                  the engine started with.
+              type: bool
+              returned: always
+              sample: false
+            values:
+              description:
+                - Its entries, without passwords. Empty if there is no such file, V(null) if it is no
+                  object in JSON.
+              type: dict
+              returned: always
+              sample: {"data-root": "/srv/docker"}
         configuration_folder:
           description: Whether there is C(/etc/docker).
           type: bool
@@ -491,6 +526,8 @@ import hashlib
 import importlib.util
 import json
 import os
+import pwd
+import re
 import shutil
 import socket
 import stat
@@ -510,6 +547,10 @@ from ansible_collections.ailab.hub.plugins.module_utils._docker_socket import (
 MIB = 1024 * 1024
 OS_RELEASE = "/etc/os-release"
 DAEMON_JSON = "/etc/docker/daemon.json"
+# The checksum of the file as the role has written it.
+DAEMON_JSON_CHECKSUM = "/etc/docker/ailab-hub-daemon.sha256"
+# Names within an entry, such as of proxies and log-opts, whose values may hold a password.
+SECRET_NAME = re.compile("proxy|pass|token|secret|key|credential", re.IGNORECASE)
 PROXY_FILES = (
     "/etc/docker/ailab-hub-proxy.env",
     "/etc/systemd/system/docker.service.d/ailab-hub-proxy.conf",
@@ -755,6 +796,15 @@ def addresses_of(name: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
+def has_account(name: str) -> bool:
+    """Whether the system knows an account, as /etc/nsswitch.conf has it."""
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
 def try_service(name: str, port: int, tls: str, authorities: str) -> tuple[str | None, str]:
     """Connect to a service. What is wrong, in the words of RETURN, and the detail of it."""
     # Costs a tenth of a run that may not need it.
@@ -835,6 +885,32 @@ def configuration_newer_than_engine() -> bool:
     return any(os.stat(path).st_mtime > started for path in files)
 
 
+def without_secrets(value: object, name: str = "") -> object:
+    """A value of daemon.json as everybody may see it."""
+    if isinstance(value, dict):
+        return {key: without_secrets(item, key) for key, item in value.items()}
+    if name and SECRET_NAME.search(name):
+        return "***"
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return apt_sources.mask(value) if isinstance(value, str) else value
+
+
+def daemon_json() -> dict[str, object]:
+    """The engine's configuration, and whether it is the role's."""
+    text = read_text(DAEMON_JSON)
+    checksum = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    try:
+        values = json.loads(text) if text.strip() else {}
+    except ValueError:
+        values = None
+    if isinstance(values, dict):
+        values = {key: without_secrets(value) for key, value in values.items()}
+    else:
+        values = None
+    return {"own": read_text(DAEMON_JSON_CHECKSUM).strip() == checksum, "values": values}
+
+
 def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
     """What the engine says of itself."""
     info: dict[str, object] = {
@@ -844,7 +920,9 @@ def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
         "version": None,
         "api_version": None,
         "data_root": None,
+        "live_restore": False,
         "images": dict.fromkeys(images, False),
+        "daemon_json": daemon_json(),
         "configuration_newer_than_engine": configuration_newer_than_engine(),
         "configuration_folder": os.path.isdir(os.path.dirname(DAEMON_JSON)),
         "proxy_files": [path for path in PROXY_FILES if os.path.exists(path)],
@@ -854,7 +932,9 @@ def docker_info(engine: DockerSocket, images: list[str]) -> dict[str, object]:
         version = engine.get_json("/version")
         info["version"] = version["Version"]
         info["api_version"] = version["ApiVersion"]
-        info["data_root"] = (engine.get_json("/info") or {}).get("DockerRootDir")
+        system = engine.get_json("/info") or {}
+        info["data_root"] = system.get("DockerRootDir")
+        info["live_restore"] = system.get("LiveRestoreEnabled") is True
         info["images"] = {
             image: engine.get_json(f"/images/{quote(image)}/json") is not None for image in images
         }
@@ -882,6 +962,7 @@ def main() -> None:
                 },
             },
             "names": {"type": "list", "elements": "str", "default": []},
+            "accounts": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
             "services": {
                 "type": "list",
@@ -933,6 +1014,7 @@ def main() -> None:
             for entry in params["listen"]
         ],
         "names": {name: addresses_of(name) for name in params["names"]},
+        "accounts": {name: has_account(name) for name in params["accounts"]},
         "paths": {path: os.path.lexists(path) for path in params["paths"]},
         "services": services_info(params["services"], params["authorities"]),
         "pam_files": [path for path in PAM_FILES if os.path.lexists(path)],

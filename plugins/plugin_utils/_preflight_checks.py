@@ -80,6 +80,7 @@ REPOSITORY = re.compile(_REPOSITORY)
 REFERENCE = re.compile(
     rf"{_REPOSITORY}(?::[\w][\w.-]{{0,127}})?(?:@[a-z0-9]+:[0-9a-f]{{32,}})?", re.A
 )
+TAG_AND_DIGEST = re.compile(r".*:[^/@]+@.+")
 REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 REGISTRY_PREFIX = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?/(?:{_PART}/)*")
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
@@ -166,9 +167,28 @@ def _if_any(check: Check, name: str) -> Check:
     return lambda values: check(values) if values.get(name) else iter(())
 
 
-def _image(name: str) -> Check:
+def _reference(name: str) -> Check:
     mend = "Write it as docker pull takes it, such as registry.example.org:5000/group/name:1.0."
-    return _if_any(_matches(name, REFERENCE, "the reference of an image", mend), name)
+    matches = _matches(name, REFERENCE, "the reference of an image", mend)
+
+    def check(values: Values) -> Iterator[Problem]:
+        yield from matches(values)
+        value = values.get(name) or ""
+        # Docker pulls it and forgets the tag, so that Ansible's modules look for it in vain.
+        if REFERENCE.fullmatch(value) and TAG_AND_DIGEST.fullmatch(value):
+            mend = f"Leave out one of them, for instance the tag: {_without_tag(value)}."
+            yield Problem(name, f"a tag and a digest ({value})", "one of both", mend)
+
+    return check
+
+
+def _without_tag(reference: str) -> str:
+    name, _at, digest = reference.partition("@")
+    return f"{name.rpartition(':')[0]}@{digest}"
+
+
+def _image(name: str) -> Check:
+    return _if_any(_reference(name), name)
 
 
 def _repository(name: str) -> Check:
@@ -255,7 +275,10 @@ def _daemon(values: Values) -> Iterator[Problem]:
         if not isinstance(key, str):
             mend = "Put it in quotes."
             yield Problem(name, f"a key that is {describe(key)}", "keys that are text", mend)
-    if "hosts" in daemon and values.get("docker_engine_source") in ("distro", "docker_ce"):
+    if daemon.get("hosts") is not None and values.get("docker_engine_source") in (
+        "distro",
+        "docker_ce",
+    ):
         yield Problem(
             f"{name}.hosts",
             "addresses to listen on",
@@ -635,18 +658,13 @@ def _has_secret_text(value: ast.expr | None) -> bool:
 
 def _image_role(role: str) -> tuple[Check, ...]:
     return (
-        _matches(f"{role}_base", REFERENCE, "the reference of an image", _REFERENCE_HINT),
+        _reference(f"{role}_base"),
         _repository(f"{role}_name"),
         _version(f"{role}_jupyterhub_version"),
         _proxy_url(f"{role}_http_proxy"),
         _proxy_url(f"{role}_https_proxy"),
         lambda values: check_image(role, values),
     )
-
-
-_REFERENCE_HINT = (
-    "Write it as docker pull takes it, such as registry.example.org:5000/group/name:1.0."
-)
 
 
 CHECKS: dict[str, tuple[Check, ...]] = {

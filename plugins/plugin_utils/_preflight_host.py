@@ -9,10 +9,14 @@ It is told by what the module ailab.hub.host_info returned, whose RETURN documen
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import network
+from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
+    LINUX_USER,
+    network,
+)
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_https import (
     PACKAGES as HTTPS_PACKAGES,
 )
@@ -55,6 +59,13 @@ DOCKER_REPOSITORIES = (
 )
 DOCKER_KEY = "/etc/apt/keyrings/docker.asc"
 ENGINES = frozenset({"docker-ce", "docker.io"})
+# What the role writes into daemon.json of itself.
+DAEMON_DEFAULTS: Mapping[str, Any] = {
+    "live-restore": True,
+    "log-driver": "local",
+    "log-opts": {"max-size": "10m", "max-file": "3"},
+    "default-address-pools": [{"base": "10.230.128.0/17", "size": 24}],
+}
 
 _SUBNETS = ("jupyterhub_subnet", "jupyterhub_internal_subnet")
 
@@ -75,6 +86,9 @@ def host_info_options(values: Values) -> dict[str, Any]:
             mirrored = [f"{mirror}/{name}" for name in ("debian", "ubuntu")] if mirror else []
             options["apt_repositories"] = [*dict.fromkeys([*mirrored, *DOCKER_REPOSITORIES])]
             options["apt_keys"] = [DOCKER_KEY]
+    # What is no name at all is told by itself.
+    if users := [*filter(LINUX_USER.fullmatch, values.get("docker_engine_users") or ())]:
+        options["accounts"] = users
     if https := https_host_options(values):
         options.update(https)
         options["packages"] = [*options.get("packages", ()), *HTTPS_PACKAGES]
@@ -196,6 +210,57 @@ def _check_engine(values: Values, host: Host) -> Iterator[Problem]:
             "an engine whose packages are known",
             "Remove that engine first, or set docker_engine_source: existing to keep it.",
         )
+    yield from _check_daemon_json(values, host, foreign)
+    for name, known in host["accounts"].items():
+        if not known:
+            yield Problem(
+                "docker_engine_users",
+                f"no account {name} on the server",
+                "accounts the server has",
+                "Create it, or correct the name.",
+            )
+
+
+def _check_daemon_json(values: Values, host: Host, foreign: bool) -> Iterator[Problem]:
+    """What another than the role wrote into daemon.json must not get lost: not even by a default."""
+    daemon, mirrors = (
+        values.get(f"docker_engine_{name}") for name in ("daemon", "registry_mirrors")
+    )
+    left_alone = values.get("docker_engine_source") == "existing" or foreign
+    found = host["docker"]["daemon_json"]
+    if daemon is None or mirrors is None or found["own"]:
+        return
+    if left_alone and not daemon and not mirrors:
+        return
+    if found["values"] is None:
+        yield Problem(
+            "daemon.json of the server",
+            "no object in JSON",
+            "one the run can read before it replaces it",
+            "Correct /etc/docker/daemon.json, or move it away.",
+        )
+        return
+    named = {*daemon, *(("registry-mirrors",) if mirrors else ())}
+    lost = {
+        key: value
+        for key, value in found["values"].items()
+        if key not in named and DAEMON_DEFAULTS.get(key) != value
+    }
+    if lost:
+        changed = " or change" if DAEMON_DEFAULTS.keys() & lost.keys() else ""
+        each = "each" if len(lost) > 1 else "it"
+        yield Problem(
+            "daemon.json of the server",
+            ", ".join(f"{key}: {_shown(value)}" for key, value in lost.items())
+            + f", which the run would take out{changed}",
+            "nothing but what docker_engine_daemon names and the role's defaults",
+            f"Copy {each} from /etc/docker/daemon.json to docker_engine_daemon, or name {each} there "
+            "with null to drop it.",
+        )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _check_port(values: Values, host: Host) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -237,10 +238,13 @@ def test_a_port_taken_by_a_container(
     assert host["port"] == {"error": "taken", "holder": "container web", "own": own}
 
 
-def test_an_engine_that_answers(run: Run, serve_docker: Serve, tmp_path: Path) -> None:
+def test_an_engine_that_answers(
+    run: Run, serve_docker: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_info, "DAEMON_JSON", "/etc/docker/no-such-file")
     images = ["exasol/ai-lab:6.0.0", "other:1"]
     answers = {
-        "/info": {"DockerRootDir": str(tmp_path)},
+        "/info": {"DockerRootDir": str(tmp_path), "LiveRestoreEnabled": True},
         "/images/exasol/ai-lab%3A6.0.0/json": {"Id": "sha256:0"},
     }
     host = run(socket=str(serve_docker(answers).path), images=images)
@@ -251,7 +255,9 @@ def test_an_engine_that_answers(run: Run, serve_docker: Serve, tmp_path: Path) -
         "version": "20.10.24+dfsg1",
         "api_version": "1.41",
         "data_root": str(tmp_path),
+        "live_restore": True,
         "images": {"exasol/ai-lab:6.0.0": True, "other:1": False},
+        "daemon_json": {"own": False, "values": {}},
         "configuration_newer_than_engine": False,
         "configuration_folder": os.path.isdir("/etc/docker"),
         "proxy_files": [],
@@ -303,6 +309,53 @@ def test_a_configuration_the_engine_does_not_know_yet(
     assert host_info.configuration_newer_than_engine() is newer
 
 
+@pytest.fixture
+def daemon_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(host_info, "DAEMON_JSON", str(tmp_path / "daemon.json"))
+    monkeypatch.setattr(host_info, "DAEMON_JSON_CHECKSUM", str(tmp_path / "checksum"))
+    return tmp_path / "daemon.json"
+
+
+def test_a_configuration_is_the_roles_until_somebody_changes_it(daemon_json: Path) -> None:
+    text = '{"mtu": 1400}\n'
+    daemon_json.write_text(text)
+    assert host_info.daemon_json() == {"own": False, "values": {"mtu": 1400}}
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    daemon_json.with_name("checksum").write_text(checksum + "\n")
+    assert host_info.daemon_json() == {"own": True, "values": {"mtu": 1400}}
+    daemon_json.write_text('{"mtu": 1500}\n')
+    assert host_info.daemon_json() == {"own": False, "values": {"mtu": 1500}}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"), [("", {}), (" \n", {}), ("[]", None), ("null", None), ('{"mtu": ', None)]
+)
+def test_a_configuration_may_be_none(
+    daemon_json: Path, text: str, values: dict[str, object] | None
+) -> None:
+    daemon_json.write_text(text)
+    assert host_info.daemon_json()["values"] == values
+
+
+def test_no_password_of_a_configuration_is_told(daemon_json: Path) -> None:
+    secret = "hunter2"
+    proxy = f"http://user:{secret}@proxy.example.org:3128"
+    values = {
+        "proxies": {"http-proxy": proxy, "no-proxy": "a,b"},
+        "log-opts": {"max-size": "10m", "splunk-token": secret},
+        "registry-mirrors": [f"https://user:{secret}@mirror.example.org"],
+        "debug": True,
+    }
+    daemon_json.write_text(json.dumps(values))
+    told = host_info.daemon_json()["values"]
+    assert told == {
+        "proxies": {"http-proxy": "***", "no-proxy": "***"},
+        "log-opts": {"max-size": "10m", "splunk-token": "***"},
+        "registry-mirrors": ["https://***@mirror.example.org"],
+        "debug": True,
+    }
+
+
 def test_reads_installed_packages_and_what_is_held() -> None:
     text = (
         "docker-ce 5:28.5.1-1~debian.12~bookworm hold installed\n"
@@ -323,6 +376,13 @@ def test_packages_of_this_machine(run: Run) -> None:
     assert packages["dpkg"]["version"][0].isdigit()
     assert "no-such-package-anywhere" not in packages
     assert run()["packages"] == {}
+
+
+def test_accounts(run: Run) -> None:
+    assert run(accounts=["root", "no-such-account"])["accounts"] == {
+        "root": True,
+        "no-such-account": False,
+    }
 
 
 def test_an_installation_that_was_interrupted(

@@ -66,7 +66,8 @@ def test_only_the_roles_asked_for_are_checked() -> None:
         ("jupyterhub_default_url", ""),
         ("jupyterhub_proxy_image", "quay.io/jupyterhub/configurable-http-proxy:5.3.0"),
         ("jupyterhub_lab_image", ""),
-        ("jupyterhub_hub_image", "registry:5000/a/b_c/d-e.f:v1@sha256:" + "0" * 64),
+        ("jupyterhub_hub_image", "registry:5000/a/b_c/d-e.f:v1"),
+        ("jupyterhub_hub_image", "registry:5000/a/b_c/d-e.f@sha256:" + "0" * 64),
         ("jupyterhub_config", {"DockerSpawner": {"mem_limit": "4G", "x": [None, {"a": 1.5}]}}),
         ("jupyterhub_extra_config", ""),
         ("jupyterhub_extra_config", "c.Spawner.environment = {'A': 'b'}\n"),
@@ -94,6 +95,7 @@ def test_only_the_roles_asked_for_are_checked() -> None:
         ("docker_engine_http_proxy", "http://user:p%40ss@proxy.example.org:3128"),
         ("docker_engine_https_proxy", ""),
         ("docker_engine_daemon", {"live-restore": None, "log-opts": {"max-file": "3"}}),
+        ("docker_engine_daemon", {"hosts": None}),
     ],
 )  # fmt: skip
 def test_accepts(name: str, value: object) -> None:
@@ -142,6 +144,10 @@ def test_accepts(name: str, value: object) -> None:
         ("lab_image_base", "", "docker pull"),
         ("lab_image_base", "a b", "docker pull"),
         ("lab_image_base", "name:tag:tag", "docker pull"),
+        ("lab_image_base", "name:tag@sha256:" + "0" * 64, "the tag: name@sha256:000"),
+        ("hub_image_base", "r:5000/name:tag@sha256:" + "0" * 64, "the tag: r:5000/name@sha256:000"),
+        ("jupyterhub_lab_image", "name:tag@sha256:" + "0" * 64, "Leave out one of them"),
+        ("jupyterhub_proxy_image", "name:tag@sha256:" + "0" * 64, "Leave out one of them"),
         ("lab_image_base", "{{ image }}", "docker pull"),
         ("lab_image_name", "exasol/ai-lab-hub:latest", "Leave out the tag"),
         ("lab_image_python", "python3", "the full path"),

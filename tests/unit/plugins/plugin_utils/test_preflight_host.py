@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.ailab.hub.plugins.modules import host_info
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_host import (
+    DAEMON_DEFAULTS,
     DOCKER_KEY,
     DOCKER_PACKAGES,
     DOCKER_REPOSITORIES,
@@ -32,6 +33,7 @@ VALUES: dict[str, Any] = {
     "docker_engine_source": "docker_ce",
     "docker_engine_repository_url": "https://mirror.example.org/docker/",
     "docker_engine_daemon": {},
+    "docker_engine_registry_mirrors": [],
     "lab_image_base": "exasol/ai-lab:6.0.0",
     "jupyterhub_bind_address": "127.0.0.1",
     "jupyterhub_port": 8000,
@@ -51,8 +53,15 @@ HOST: dict[str, Any] = {
     "networks": [{"network": "192.168.2.0/24", "interface": "eth0"}],
     "port": {"error": None, "holder": "", "own": False},
     "packages": {},
+    "accounts": {},
     "services": [],
-    "docker": {"answers": False, "reason": "missing", "error": "there is no /x", "images": {}},
+    "docker": {
+        "answers": False,
+        "reason": "missing",
+        "error": "there is no /x",
+        "images": {},
+        "daemon_json": {"own": False, "values": {}},
+    },
 }
 
 
@@ -139,6 +148,79 @@ def test_packages_are_installed_with_python3_apt(source: str) -> None:
 def test_an_existing_engine_answers() -> None:
     problem = only(values={"docker_engine_source": "existing"})
     assert problem.found == "existing, but there is no /x"
+
+
+def daemon_json(values: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+    """What the engine says of itself where daemon.json has some values."""
+    return {**HOST["docker"], "daemon_json": {"own": False, "values": values}, **more}
+
+
+def test_the_roles_own_entries_are_known() -> None:
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    assert variables["_docker_engine_daemon_defaults"] == DAEMON_DEFAULTS
+
+
+def test_what_somebody_wrote_into_daemon_json_is_not_lost() -> None:
+    found = {"data-root": "/srv/docker", "live-restore": True, "bip": "10.1.0.1/24", "debug": True}
+    problem = only(docker=daemon_json(found), values={"docker_engine_daemon": {"debug": None}})
+    assert problem.found == (
+        "data-root: /srv/docker, bip: 10.1.0.1/24, which the run would take out"
+    )
+    assert "null" in problem.mend
+
+
+def test_defaults_change_nothing_somebody_wrote_into_daemon_json() -> None:
+    found = {**DAEMON_DEFAULTS, "log-driver": "journald", "log-opts": {}}
+    problem = only(docker=daemon_json(found))
+    assert problem.found == (
+        "log-driver: journald, log-opts: {}, which the run would take out or change"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        (dict(DAEMON_DEFAULTS), {}),
+        ({"data-root": "/srv/docker"}, {"docker_engine_daemon": {"data-root": "/srv/docker"}}),
+        ({"data-root": "/srv/docker"}, {"docker_engine_daemon": {"data-root": None}}),
+        ({"log-driver": "journald"}, {"docker_engine_daemon": {"log-driver": "json-file"}}),
+        (
+            {"registry-mirrors": ["https://a"]},
+            {"docker_engine_registry_mirrors": ["https://mirror.example.org"]},
+        ),
+    ],
+)
+def test_a_daemon_json_that_keeps_what_nobody_named(
+    found: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    assert problems(docker=daemon_json(found), values=asked) == []
+
+
+def test_what_the_role_wrote_into_daemon_json_may_go() -> None:
+    own = {"own": True, "values": {"data-root": "/srv/docker"}}
+    assert problems(docker={**HOST["docker"], "daemon_json": own}) == []
+
+
+def test_a_daemon_json_nobody_can_read_is_not_replaced() -> None:
+    assert only(docker=daemon_json(None)).found == "no object in JSON"
+
+
+def test_an_existing_engines_daemon_json_counts_once_the_role_writes_it() -> None:
+    docker = daemon_json({"data-root": "/srv/docker"}, answers=True)
+    values: dict[str, Any] = {"docker_engine_source": "existing"}
+    assert problems(docker=docker, values=values) == []
+    values["docker_engine_daemon"] = {"debug": True}
+    assert only(docker=docker, values=values).found.startswith("data-root: /srv/docker,")
+
+
+def test_the_accounts_that_get_the_right_to_use_docker_exist() -> None:
+    users = {"docker_engine_users": ["alice", "alcie", "-x"]}
+    assert host_info_options({**VALUES, **users})["accounts"] == ["alice", "alcie"]
+    problem = only(values=users, accounts={"alice": True, "alcie": False})
+    assert (problem.subject, problem.found) == (
+        "docker_engine_users",
+        "no account alcie on the server",
+    )
 
 
 @pytest.mark.parametrize("package", ["docker-ce", "docker.io"])
