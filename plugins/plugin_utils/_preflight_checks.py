@@ -35,6 +35,7 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import
     Problem,
     describe,
 )
+from packaging.specifiers import SpecifierSet
 
 Values = Mapping[str, Any]
 Check = Callable[[Values], Iterator[Problem]]
@@ -43,6 +44,8 @@ Check = Callable[[Values], Iterator[Problem]]
 MIN_USER_PASSWORD = 8
 MIN_ADMIN_PASSWORD = 32
 SHARED_PASSWORD_SINCE = (5, 3)
+# What the package in the hub image works with; pip would put another version beside it unasked.
+JUPYTERHUB_VERSIONS = ">=5.2.1,<7"
 # Gateway, hub and proxy take three of its 14 addresses.
 MAX_PREFIX = 28
 # Columns of JupyterHub's database.
@@ -199,6 +202,16 @@ def _repository(name: str) -> Check:
 def _version(name: str) -> Check:
     mend = "Write all three numbers in quotes."
     return _matches(name, VERSION, 'a version such as "5.5.4"', mend)
+
+
+def _hub_version(values: Values) -> Iterator[Problem]:
+    name = "jupyterhub_version"
+    version = values.get(name) or ""
+    if VERSION.fullmatch(version) and not SpecifierSet(JUPYTERHUB_VERSIONS).contains(
+        version, prereleases=True
+    ):
+        expected = f"a version that is {JUPYTERHUB_VERSIONS}"
+        yield Problem(name, version, expected, "Remove it for the default, or choose another.")
 
 
 def _proxy_url(name: str) -> Check:
@@ -717,6 +730,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "hub_image": _image_role("hub_image"),
     "jupyterhub": (
         _version("jupyterhub_version"),
+        _hub_version,
         _authenticator,
         _docker_access,
         _passwords,

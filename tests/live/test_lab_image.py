@@ -264,6 +264,27 @@ def values(git_server: GitServer, folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def without_git(server: Server) -> Iterator[None]:
+    """A server that never built anything from git."""
+    server.run(
+        "rm -rf /var/lib/ailab-hub/build; test ! -e /usr/bin/git || mv /usr/bin/git /root/git"
+    )
+    yield
+    server.run("test ! -e /root/git || mv /root/git /usr/bin/git")
+
+
+@pytest.mark.usefixtures("without_git")
+def test_a_dry_run_needs_neither_git_nor_a_folder_to_build_in(
+    deploy: Callable[..., Play], server: Server, values: dict[str, Any]
+) -> None:
+    # A package that is there changes nothing but the Dockerfile.
+    done = deploy({**values, "hub_image_pip_packages": ["pip"]}, "--check")
+    assert "The lab image would be built" in done.output
+    assert "The hub image would be built" in done.output
+    server.run("test ! -e /var/lib/ailab-hub/build")
+
+
 def test_one_of_everything_is_built_and_no_credential_is_seen(
     deploy: Callable[..., Play],
     server: Server,

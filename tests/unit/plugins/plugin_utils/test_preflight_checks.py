@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import datetime
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_checks import (
     CHECKS,
+    JUPYTERHUB_VERSIONS,
     certificate_problem,
     check_values,
     key_problem,
@@ -47,6 +50,7 @@ def test_only_the_roles_asked_for_are_checked() -> None:
     ("name", "value"),
     [
         ("jupyterhub_version", "5.5.4"),
+        ("jupyterhub_version", "5.2.1"),
         ("jupyterhub_version", "6.0.0rc1"),
         ("jupyterhub_port", 1),
         ("jupyterhub_port", 65535),
@@ -108,6 +112,9 @@ def test_accepts(name: str, value: object) -> None:
         ("jupyterhub_version", "5.5", '"5.5.4"'),
         ("jupyterhub_version", "latest", "three numbers in quotes"),
         ("jupyterhub_version", "5.5.4; rm -rf /", "three numbers"),
+        ("jupyterhub_version", "4.1.6", ">=5.2.1,<7"),
+        ("jupyterhub_version", "5.2.1rc1", ">=5.2.1,<7"),
+        ("jupyterhub_version", "7.0.0", ">=5.2.1,<7"),
         ("lab_image_jupyterhub_version", "5", "three numbers"),
         ("jupyterhub_port", 0, "from 1 to 65535"),
         ("jupyterhub_port", 65536, "from 1 to 65535"),
@@ -178,6 +185,12 @@ def test_refuses_and_says_what_mends_it(name: str, value: object, said: str) -> 
     problem = only(**{name: value})
     assert problem.subject == name
     assert said in str(problem)
+
+
+def test_versions_are_those_the_package_in_the_hub_image_works_with() -> None:
+    package = Path(__file__).parents[4] / "roles/hub_image/files/ailab_hub/pyproject.toml"
+    dependencies = tomllib.loads(package.read_text())["project"]["dependencies"]
+    assert f"jupyterhub{JUPYTERHUB_VERSIONS}" in dependencies
 
 
 def test_subnets_are_apart() -> None:
