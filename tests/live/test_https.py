@@ -467,6 +467,48 @@ def test_who_guesses_passwords_is_slowed_down_and_nobody_else_is(
     assert per_minute > 5000
 
 
+KEYS = {
+    "192.0.2.10": "c000020a",
+    "10.10.10.10": "0a0a0a0a",
+    "::ffff:192.0.2.10": "c000020a",
+    "2001:db8::1": "20010db800000000",
+    "2001:db8::2:3:4:5": "20010db800000000",
+    "2001:0db8:0000:0000:ffff:ffff:ffff:ffff": "20010db800000000",
+    "2001:db8:0:0:1::1": "20010db800000000",
+    "2001:db8:0:1::1": "20010db800000001",
+    "2001:db8:0a0a:0a0a:0a0a:0a0a:0a0a:0a0a": "20010db80a0a0a0a",
+    "a0a:a0a:a0a:a0a:a0a:a0a:a0a:a0a": "0a0a0a0a0a0a0a0a",
+    "::1": "0000000000000000",
+}
+
+
+def test_of_an_ipv6_address_the_network_is_counted(server: Server) -> None:
+    """By the maps of the site, in an nginx that believes what it is told of addresses."""
+    folder = "/run/ailab-hub-maps"
+    server.run(
+        f"mkdir {folder} && sed -n '/^map .*ailab_hub_/,/^}}/p'"
+        f" /etc/nginx/sites-available/ailab-hub > {folder}/maps"
+        f" && echo 'pid {folder}/pid; events {{}} http {{ include {folder}/maps;"
+        " set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For; server { listen 127.0.0.1:8099;"
+        f" location / {{ return 200 $ailab_hub_sign_in; }} }} }}' > {folder}/conf && nginx -c {folder}/conf 2> /dev/null"
+    )
+    asked = [*((address, "/hub/login") for address in KEYS)]
+    asked += [("2001:db8::1", "/hub/api/users/a%2Fb%0A/tokens"), ("2001:db8::1", "/user/a/api/x")]
+    code = f"""
+from http.client import HTTPConnection
+for address, path in {asked!r}:
+    connection = HTTPConnection("127.0.0.1", 8099)
+    connection.request("POST", path, headers={{"X-Forwarded-For": address}})
+    print(connection.getresponse().read().hex())
+"""
+    try:
+        found = server.run(f"python3 -c {shlex.quote(code)}").split("\n")
+    finally:
+        server.run(f"kill $(cat {folder}/pid) && rm -r {folder}")
+    assert dict(zip(KEYS, found, strict=False)) == KEYS
+    assert found[len(KEYS) :] == ["20010db800000000", "", ""]
+
+
 # Wrong values
 
 
