@@ -642,12 +642,28 @@ def test_a_site_nginx_refuses_leaves_the_one_it_has(
     assert fingerprint(server) == certificate
 
 
+def test_a_reload_nginx_cannot_do_fails_the_run_and_is_done_by_the_next(
+    play: Callable[..., Play], server: Server, deploy: Deploy
+) -> None:
+    """Another site wants a port somebody else has, which nginx's own check does not tell."""
+    path, values = "/etc/nginx/conf.d/clash.conf", {"hub_https_max_body_size": "12g"}
+    server.run(f"echo 'server {{ listen 22; }}' > {path}")
+    try:
+        done = play("--tags=hub_https", "-e", json.dumps(values))
+    finally:
+        server.run(f"rm {path}")
+    assert done.returncode != 0
+    assert "goes on with its former configuration" in done.output
+    assert "0.0.0.0:22 failed (98: Address already in use)" in " ".join(done.output.split())
+    done = deploy(**values)
+    assert done.counts["changed"] == 1
+    assert "Changed: nginx" in done.output
+
+
 def test_a_run_that_ended_before_nginx_was_told_is_finished(server: Server, deploy: Deploy) -> None:
     site, read_workers = "/etc/nginx/sites-available/ailab-hub", "pgrep -P $(cat /run/nginx.pid)"
-    server.run(f"cp {site} /root/site")
-    deploy(hub_https_max_body_size="12g")
     workers = server.run(read_workers)
-    server.run(f"cat /root/site > {site} && rm /root/site")
+    server.run(f"sed -i 's/client_max_body_size 12g/client_max_body_size 10g/' {site}")
     done = deploy()
     assert done.counts["changed"] == 1
     assert "Changed: nginx" in done.output
@@ -728,6 +744,28 @@ def test_each_users_server_has_a_name_of_its_own(
         assert redirect.headers["Location"] == f"https://dora.{NAME}/x"
     finally:
         deploy(hub=True)
+
+
+# Addresses
+
+
+def test_nginx_goes_from_all_addresses_to_one_and_back(
+    server: Server, ca_file: str, deploy: Deploy, alice: JupyterHubClient
+) -> None:
+    """Only a restart can, which ends what is open."""
+    alice.stop_server()
+    from_itself = "bash -c '< /dev/tcp/127.0.0.1/443' 2> /dev/null; echo $?"
+    try:
+        done = deploy(hub_https_bind_addresses=[server.address])
+        assert "nginx was restarted, which ended open connections" in " ".join(done.output.split())
+        assert served(server, ca_file)
+        assert server.run(from_itself).strip() == "1", "nobody should listen on 127.0.0.1"
+    finally:
+        done = deploy()
+    assert "nginx was restarted, which ended open connections" in " ".join(done.output.split())
+    assert server.run(from_itself).strip() == "0"
+    assert served(server, ca_file)
+    assert deploy().counts["changed"] == 0
 
 
 # A certificate of one's own
