@@ -152,9 +152,16 @@ def _addresses(values: Values) -> Iterator[Problem]:
     if not addresses or addresses == ["::"]:
         expected = "at least one address that every server has"
         yield Problem(name, describe(addresses), expected, mend)
+    known = set()
     for address in addresses:
-        if not _is_ip(address):
+        # nginx has no zones (fe80::1%eth0).
+        if not _is_ip(address) or "%" in address:
             yield Problem(name, describe(address), "IP addresses", mend)
+        elif (parsed := ipaddress.ip_address(address)) in known:
+            found = f"{address} more than once"
+            yield Problem(name, found, "each address once", "Take it out where it is too many.")
+        else:
+            known.add(parsed)
 
 
 def _ports(values: Values) -> Iterator[Problem]:
@@ -165,11 +172,30 @@ def _ports(values: Values) -> Iterator[Problem]:
     if http is not None and not 0 <= http <= 65535:
         mend = "Set hub_https_http_port to one of them, or to 0 for none; the default is 80."
         yield Problem("hub_https_http_port", describe(http), "a TCP port from 1 to 65535", mend)
-    ports = [("hub_https_http_port", http), ("jupyterhub_port", values.get("jupyterhub_port"))]
-    for name, port in ports:
-        if port and port == https:
-            mend = f"Set {name} to another one."
-            yield Problem(name, f"{port}, the port of HTTPS", "a port of its own", mend)
+    if http and http == https:
+        mend = "Set hub_https_http_port to another one."
+        found = f"{http}, the port of HTTPS"
+        yield Problem("hub_https_http_port", found, "a port of its own", mend)
+    hub = values.get("jupyterhub_port")
+    for name, port in (("hub_https_port", https), ("hub_https_http_port", http)):
+        if port and port == hub and _meets_the_hub(values):
+            found = f"{port}, the port of the hub behind it (jupyterhub_port)"
+            mend = f"Set {name} or jupyterhub_port to another one."
+            yield Problem(name, found, "a port of its own", mend)
+
+
+def _meets_the_hub(values: Values) -> bool:
+    """Whether nginx listens where the hub's proxy does, but for the port."""
+    hub = values.get("jupyterhub_bind_address")
+    if not hub or not _is_ip(hub):
+        return True
+    own = ipaddress.ip_address(hub)
+    for address in values.get("hub_https_bind_addresses") or []:
+        other = ipaddress.ip_address(address) if _is_ip(address) else own
+        is_any = own.is_unspecified or other.is_unspecified
+        if other == own or (is_any and other.version == own.version):
+            return True
+    return False
 
 
 def _numbers(values: Values) -> Iterator[Problem]:
@@ -587,15 +613,22 @@ def _duration(seconds: float) -> str:
 
 
 def _check_ports(values: Values, host: Mapping[str, Any]) -> Iterator[Problem]:
-    told = set()
+    told: set[object] = set()
     for entry in host["ports"]:
         error, holder, port = entry["error"], entry["holder"], entry["port"]
         without_ipv6 = ":" in entry["address"] and not host["ipv6"]
-        if not error or entry["own"] or without_ipv6 or holder.startswith("nginx "):
+        if without_ipv6 and entry["address"] != "::":
+            # The system has other words for it.
+            error = "no_such_address"
+        elif not error or entry["own"] or without_ipv6 or holder.startswith("nginx "):
             continue
         is_https = port == values.get("hub_https_port")
         name = "hub_https_port" if is_https else "hub_https_http_port"
         if error == "no_such_address":
+            if entry["address"] in told:
+                # It is tried with each port.
+                continue
+            told.add(entry["address"])
             yield Problem(
                 "hub_https_bind_addresses",
                 f"{entry['address']}, which the server does not have",

@@ -470,6 +470,48 @@ def test_who_guesses_passwords_is_slowed_down_and_nobody_else_is(
     assert per_minute > 5000
 
 
+KEYS = {
+    "192.0.2.10": "c000020a",
+    "10.10.10.10": "0a0a0a0a",
+    "::ffff:192.0.2.10": "c000020a",
+    "2001:db8::1": "20010db800000000",
+    "2001:db8::2:3:4:5": "20010db800000000",
+    "2001:0db8:0000:0000:ffff:ffff:ffff:ffff": "20010db800000000",
+    "2001:db8:0:0:1::1": "20010db800000000",
+    "2001:db8:0:1::1": "20010db800000001",
+    "2001:db8:0a0a:0a0a:0a0a:0a0a:0a0a:0a0a": "20010db80a0a0a0a",
+    "a0a:a0a:a0a:a0a:a0a:a0a:a0a:a0a": "0a0a0a0a0a0a0a0a",
+    "::1": "0000000000000000",
+}
+
+
+def test_of_an_ipv6_address_the_network_is_counted(server: Server) -> None:
+    """By the maps of the site, in an nginx that believes what it is told of addresses."""
+    folder = "/run/ailab-hub-maps"
+    server.run(
+        f"mkdir {folder} && sed -n '/^map .*ailab_hub_/,/^}}/p'"
+        f" /etc/nginx/sites-available/ailab-hub > {folder}/maps"
+        f" && echo 'pid {folder}/pid; events {{}} http {{ include {folder}/maps;"
+        " set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For; server { listen 127.0.0.1:8099;"
+        f" location / {{ return 200 $ailab_hub_sign_in; }} }} }}' > {folder}/conf && nginx -c {folder}/conf 2> /dev/null"
+    )
+    asked = [*((address, "/hub/login") for address in KEYS)]
+    asked += [("2001:db8::1", "/hub/api/users/a%2Fb%0A/tokens"), ("2001:db8::1", "/user/a/api/x")]
+    code = f"""
+from http.client import HTTPConnection
+for address, path in {asked!r}:
+    connection = HTTPConnection("127.0.0.1", 8099)
+    connection.request("POST", path, headers={{"X-Forwarded-For": address}})
+    print(connection.getresponse().read().hex())
+"""
+    try:
+        found = server.run(f"python3 -c {shlex.quote(code)}").split("\n")
+    finally:
+        server.run(f"kill $(cat {folder}/pid) && rm -r {folder}")
+    assert dict(zip(KEYS, found, strict=False)) == KEYS
+    assert found[len(KEYS) :] == ["20010db800000000", "", ""]
+
+
 # Wrong values
 
 
@@ -603,12 +645,28 @@ def test_a_site_nginx_refuses_leaves_the_one_it_has(
     assert fingerprint(server) == certificate
 
 
+def test_a_reload_nginx_cannot_do_fails_the_run_and_is_done_by_the_next(
+    play: Callable[..., Play], server: Server, deploy: Deploy
+) -> None:
+    """Another site wants a port somebody else has, which nginx's own check does not tell."""
+    path, values = "/etc/nginx/conf.d/clash.conf", {"hub_https_max_body_size": "12g"}
+    server.run(f"echo 'server {{ listen 22; }}' > {path}")
+    try:
+        done = play("--tags=hub_https", "-e", json.dumps(values))
+    finally:
+        server.run(f"rm {path}")
+    assert done.returncode != 0
+    assert "goes on with its former configuration" in done.output
+    assert "0.0.0.0:22 failed (98: Address already in use)" in " ".join(done.output.split())
+    done = deploy(**values)
+    assert done.counts["changed"] == 1
+    assert "Changed: nginx" in done.output
+
+
 def test_a_run_that_ended_before_nginx_was_told_is_finished(server: Server, deploy: Deploy) -> None:
     site, read_workers = "/etc/nginx/sites-available/ailab-hub", "pgrep -P $(cat /run/nginx.pid)"
-    server.run(f"cp {site} /root/site")
-    deploy(hub_https_max_body_size="12g")
     workers = server.run(read_workers)
-    server.run(f"cat /root/site > {site} && rm /root/site")
+    server.run(f"sed -i 's/client_max_body_size 12g/client_max_body_size 10g/' {site}")
     done = deploy()
     assert done.counts["changed"] == 1
     assert "Changed: nginx" in done.output
@@ -689,6 +747,28 @@ def test_each_users_server_has_a_name_of_its_own(
         assert redirect.headers["Location"] == f"https://dora.{NAME}/x"
     finally:
         deploy(hub=True)
+
+
+# Addresses
+
+
+def test_nginx_goes_from_all_addresses_to_one_and_back(
+    server: Server, ca_file: str, deploy: Deploy, alice: JupyterHubClient
+) -> None:
+    """Only a restart can, which ends what is open."""
+    alice.stop_server()
+    from_itself = "bash -c '< /dev/tcp/127.0.0.1/443' 2> /dev/null; echo $?"
+    try:
+        done = deploy(hub_https_bind_addresses=[server.address])
+        assert "nginx was restarted, which ended open connections" in " ".join(done.output.split())
+        assert served(server, ca_file)
+        assert server.run(from_itself).strip() == "1", "nobody should listen on 127.0.0.1"
+    finally:
+        done = deploy()
+    assert "nginx was restarted, which ended open connections" in " ".join(done.output.split())
+    assert server.run(from_itself).strip() == "0"
+    assert served(server, ca_file)
+    assert deploy().counts["changed"] == 0
 
 
 # A certificate of one's own

@@ -1,7 +1,7 @@
 # Copyright: ailab.hub contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom nginx believes who somebody is, as its site says; what nginx makes of it is tested live."""
+"""What nginx counts, and whom it believes who somebody is, as its site says; what nginx makes of it is tested live."""
 
 from __future__ import annotations
 
@@ -54,6 +54,45 @@ def pattern(text: str, variable: str) -> re.Pattern[str]:
     (found,) = re.findall(r"^ *'(~.*)' \$\w+;$", block(text, f"map {variable}"), re.MULTILINE)
     flags = re.IGNORECASE if found.startswith("~*") else re.NOFLAG
     return re.compile(found.removeprefix("~*").removeprefix("~"), flags)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "POST /hub/login",
+        "POST /hub/login/",
+        "POST /hub/signup",
+        "POST /hub/change-password",
+        "POST /jupyter/hub/login",
+        # JupyterHub takes a password here, whoever is named in the path.
+        "POST /hub/api/users/alice/tokens",
+        "POST /jupyter/hub/api/users/alice/tokens/",
+        "POST /hub/api/users/a/b/tokens",
+        "POST /hub/api/users/a\nb/tokens",
+    ],
+)
+def test_what_takes_a_password_is_counted(request_line: str) -> None:
+    assert pattern(site(), '"$request_method $uri" $ailab_hub_sign_in').search(request_line)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "GET /hub/login",
+        "POST /hub/logins",
+        "POST /hub/api/users/alice",
+        "GET /hub/api/users/alice/tokens",
+        "DELETE /hub/api/users/alice/tokens/a1",
+        "POST /user/alice/api/contents",
+    ],
+)
+def test_what_takes_none_is_not(request_line: str) -> None:
+    assert not pattern(site(), '"$request_method $uri" $ailab_hub_sign_in').search(request_line)
+
+
+def test_without_a_limit_nothing_is_counted() -> None:
+    assert "ailab_hub_sign_in" not in site(hub_https_sign_ins_per_minute=0)
+    assert "ailab_hub_from" not in site(hub_https_sign_ins_per_minute=0)
 
 
 def test_with_another_authenticator_the_site_knows_nothing_of_it() -> None:

@@ -101,6 +101,7 @@ def only(**different: Any) -> Problem:
         {"hub_https_max_body_size": "0"},
         {"hub_https_sign_ins_per_minute": 0},
         {"hub_https_bind_addresses": ["192.0.2.10"]},
+        {"hub_https_bind_addresses": ["192.0.2.10", "::"], "hub_https_http_port": 8000},
         {"jupyterhub_bind_address": "::1", "hub_https_upstream": "http://[::1]:8000"},
         FILES,
         ACME,
@@ -129,6 +130,12 @@ def test_accepts(different: dict[str, Any]) -> None:
         ({"hub_https_hostname": "192.0.2.10", "hub_https_subdomains": True}, "hostname", "below which"),
         ({"hub_https_bind_addresses": []}, "bind_addresses", "0.0.0.0 for all of IPv4"),
         ({"hub_https_bind_addresses": ["eth0"]}, "bind_addresses", "IP addresses"),
+        ({"hub_https_bind_addresses": ["fe80::1%eth0"]}, "bind_addresses", "IP addresses"),
+        ({"hub_https_bind_addresses": ["192.0.2.10", "192.0.2.10"]}, "bind_addresses", "more than once"),
+        ({"hub_https_bind_addresses": ["2001:db8::1", "2001:DB8:0::1"]}, "bind_addresses", "each address once"),
+        ({"hub_https_http_port": 8000}, "http_port", "the port of the hub"),
+        ({"hub_https_port": 8000}, "port", "hub_https_port or jupyterhub_port"),
+        ({"hub_https_port": 8000, "hub_https_bind_addresses": ["127.0.0.1"]}, "port", "the port of the hub"),
         ({"hub_https_port": 0}, "port", "from 1 to 65535"),
         ({"hub_https_http_port": 443}, "http_port", "a port of its own"),
         ({"hub_https_max_body_size": "10 GB"}, "max_body_size", "500m or 10g"),
@@ -342,6 +349,13 @@ def test_ipv6_counts_where_there_is_some() -> None:
     entry = port(address="::", error="Address family not supported by protocol", holder="")
     assert host_problems(ports=[entry], ipv6=False) == []
     assert len(host_problems(ports=[entry])) == 1
+
+
+def test_without_ipv6_none_of_its_addresses_counts_but_all_of_them() -> None:
+    entries = [port(address="2001:db8::1", port=number, error="Whatever") for number in (443, 80)]
+    (found,) = host_problems(ports=entries, ipv6=False)
+    assert found.subject == "hub_https_bind_addresses"
+    assert "2001:db8::1, which the server does not have" in found.found
 
 
 def test_an_address_the_server_does_not_have() -> None:
