@@ -341,3 +341,63 @@ def test_an_installation_that_was_interrupted_is_finished(
     converge()
     for server in servers.values():
         assert installed(server, "python3-debian")
+
+
+# An engine somebody set up by hand
+
+
+def test_what_somebody_wrote_by_hand_is_refused_until_it_is_named(
+    servers: Servers, converge: Converge, play: Callable[..., Play]
+) -> None:
+    by_hand = json.dumps({"data-root": "/var/lib/docker", "debug": True})
+    for server in servers.values():
+        server.run(
+            f"rm /etc/docker/ailab-hub-daemon.sha256; echo '{by_hand}' > /etc/docker/daemon.json;"
+            "systemctl reset-failed --all 'docker.s*'; systemctl restart docker"
+        )
+        assert server.run("docker info -f '{{.LiveRestoreEnabled}}'").strip() == "false"
+    before = {name: sleeper(server) for name, server in servers.items()}
+    done = play(playbook=PLAYBOOK)
+    assert done.returncode != 0
+    assert "data-root: /var/lib/docker, debug: true, which the run would take out" in done.output
+    for server in servers.values():
+        assert server.run("cat /etc/docker/daemon.json").strip() == by_hand
+    converge(docker_engine_daemon={"data-root": "/var/lib/docker", "debug": None})
+    for name, server in servers.items():
+        # Without live-restore the engine would have ended it.
+        assert sleeper(server) == before[name]
+        assert server.run("docker info -f '{{.LiveRestoreEnabled}}'").strip() == "true"
+    # What the role wrote itself may go.
+    converge()
+
+
+# Accounts
+
+
+def test_a_dry_run_puts_a_new_account_into_the_group_and_a_misspelt_one_is_refused(
+    servers: Servers, play: Callable[..., Play]
+) -> None:
+    named = json.dumps({"docker_engine_users": ["admin", "games"]})
+    done = play("--check", "-e", named, playbook=PLAYBOOK)
+    assert (done.returncode, done.counts["changed"]) == (0, len(servers)), done.output
+    done = play("-e", json.dumps({"docker_engine_users": ["alcie"]}), playbook=PLAYBOOK)
+    assert done.returncode != 0
+    assert "no account alcie on the server" in done.output
+    for server in servers.values():
+        server.run("! getent passwd alcie")
+
+
+# Registries
+
+
+def test_a_registry_that_refuses_the_server_says_why_without_the_password(
+    play: Callable[..., Play],
+) -> None:
+    registry = {"name": "packages.testbed:5001", "username": "alice", "password": "hunter2secret"}
+    named = json.dumps({"docker_engine_registries": [registry]})
+    assert play("--check", "-e", named, playbook=PLAYBOOK).returncode == 0
+    done = play("-vvv", "-e", named, playbook=PLAYBOOK)
+    assert done.returncode != 0
+    assert "Logging into packages.testbed:5001 for user alice failed" in done.output
+    # The command line of the run itself, which -vvv shows, has it.
+    assert "hunter2secret" not in done.output.replace(named, "")
