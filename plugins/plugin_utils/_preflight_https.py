@@ -50,6 +50,8 @@ PATHS = (
     "/etc/systemd/system/certbot.service.d/ailab-hub.conf",
     "/usr/local/sbin/ailab-hub-certificate",
     "/usr/local/sbin/ailab-hub-deploy-certificate",
+    "/var/lib/ailab-hub/https/acme-ca.crt",
+    "/var/lib/ailab-hub/https/acme.sha256",
     "/var/lib/ailab-hub/https/certificate.pem",
     "/var/lib/ailab-hub/https/entrance.conf",
     "/var/lib/ailab-hub/https/told.sha256",

@@ -865,11 +865,27 @@ def test_an_acme_authority_may_be_down_when_a_certificate_is_due(
     notebook.check()
 
 
+def renew_with_another_challenge(server: Server, deploy: Deploy, variables: dict[str, Any]) -> None:
+    """certbot would keep the certificate of the same name, and where and how it was renewed."""
+    before, renewal = fingerprint(server), "/etc/letsencrypt/renewal/ailab-hub.conf"
+    server.run(f"sed -i '/renew_before_expiry/d' {renewal}")
+    deploy(**variables)
+    await_other_certificate(server, before)
+    settings = server.run(f"cat {renewal}")
+    assert "authenticator = dns-rfc2136" in settings
+    assert f"server = {variables['hub_https_acme_directory']}" in settings
+    server.run(f"sed -i '1i renew_before_expiry = 10 years' {renewal}")
+    before = fingerprint(server)
+    server.run("systemctl start certbot.service", timeout=120)
+    await_other_certificate(server, before)
+
+
 def test_an_acme_authority_issues_for_all_names_below_by_the_dns(
     server: Server, deploy: Deploy, acme: Authority, tmp_path: Path
 ) -> None:
     # Nothing but the DNS is to prove it.
     variables = {**acme.dns_variables, "hub_https_subdomains": True, "hub_https_http_port": 0}
+    renew_with_another_challenge(server, deploy, {**variables, "hub_https_subdomains": False})
     before = fingerprint(server)
     done = deploy("--diff", "-vvv", **variables)
     assert acme.dns_secret not in done.output
