@@ -35,7 +35,6 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import
     Problem,
     describe,
 )
-from packaging.specifiers import SpecifierSet
 
 Values = Mapping[str, Any]
 Check = Callable[[Values], Iterator[Problem]]
@@ -45,7 +44,11 @@ MIN_USER_PASSWORD = 8
 MIN_ADMIN_PASSWORD = 32
 SHARED_PASSWORD_SINCE = (5, 3)
 # What the package in the hub image works with; pip would put another version beside it unasked.
-JUPYTERHUB_VERSIONS = ">=5.2.1,<7"
+OLDEST_JUPYTERHUB = (5, 2, 1)
+JUPYTERHUB_TOO_NEW = (7,)
+JUPYTERHUB_VERSIONS = (
+    f">={'.'.join(map(str, OLDEST_JUPYTERHUB))},<{'.'.join(map(str, JUPYTERHUB_TOO_NEW))}"
+)
 # Gateway, hub and proxy take three of its 14 addresses.
 MAX_PREFIX = 28
 # Columns of JupyterHub's database.
@@ -86,7 +89,7 @@ REFERENCE = re.compile(
 TAG_AND_DIGEST = re.compile(r".*:[^/@]+@.+")
 REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 REGISTRY_PREFIX = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?/(?:{_PART}/)*")
-VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
+VERSION = re.compile(r"(?P<release>[0-9]+\.[0-9]+\.[0-9]+)(?P<before>(?:a|b|rc)[0-9]+)?")
 DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LINUX_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 ENTRY_POINT = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
@@ -207,9 +210,13 @@ def _version(name: str) -> Check:
 def _hub_version(values: Values) -> Iterator[Problem]:
     name = "jupyterhub_version"
     version = values.get(name) or ""
-    if VERSION.fullmatch(version) and not SpecifierSet(JUPYTERHUB_VERSIONS).contains(
-        version, prereleases=True
-    ):
+    found = VERSION.fullmatch(version)
+    if not found:
+        return
+    release = tuple(map(int, found["release"].split(".")))
+    # A release candidate of the oldest is older than that.
+    is_too_old = release < OLDEST_JUPYTERHUB or (release == OLDEST_JUPYTERHUB and found["before"])
+    if is_too_old or release >= JUPYTERHUB_TOO_NEW:
         expected = f"a version that is {JUPYTERHUB_VERSIONS}"
         yield Problem(name, version, expected, "Remove it for the default, or choose another.")
 
