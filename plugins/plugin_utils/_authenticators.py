@@ -98,7 +98,7 @@ def _names_nobody(values: Values) -> bool:
         value
         for section in sections(values)
         for trait, value in dict(config.get(section) or {}).items()
-        if trait.startswith("allowed_")
+        if str(trait).startswith("allowed_")
     )
 
 

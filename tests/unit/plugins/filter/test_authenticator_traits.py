@@ -78,6 +78,8 @@ def test_a_service_sends_people_back_to_the_hubs_address() -> None:
         ({"Authenticator": {"allowed_users": ["alice"]}}, False),
         ({"GoogleOAuthenticator": {"allowed_google_groups": {}}}, True),
         ({"DockerSpawner": {"allowed_images": ["x"]}}, True),
+        # Another check tells that this is no name of a trait.
+        ({"Authenticator": {1: "x"}}, True),
     ],
     ids=str,
 )
