@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,26 @@ def test_an_administrator_gets_in_with_his_own(server: Server, url: str) -> None
     with JupyterHubClient(url) as client:
         client.login("admin", password)
         assert client.me()["admin"] is True
+
+
+def test_a_container_restarted_meanwhile_is_given_its_minute(server: Server, url: str) -> None:
+    # Whoever looks finds the hub hanging. It is restarted then, and hangs again, as one that is slow to start.
+    began = datetime.fromisoformat(server.inspect("jupyterhub")["State"]["StartedAt"][:19] + "Z")
+    time.sleep(max(0, 62 - (datetime.now(UTC) - began).total_seconds()))
+    since = "docker inspect --format '{{.State.StartedAt}}' jupyterhub"
+    server.run("systemctl stop ailab-hub-heal.timer ailab-hub-heal.service")
+    try:
+        told = server.run(
+            "docker kill --signal STOP jupyterhub > /dev/null; ailab-hub-heal > /run/heal & sleep 2;"
+            "docker restart --time 0 jupyterhub > /dev/null; docker kill --signal STOP jupyterhub > /dev/null;"
+            f"{since}; wait; {since}; cat /run/heal"
+        ).splitlines()
+    finally:
+        server.run(
+            "docker kill --signal CONT jupyterhub; rm /run/heal; systemctl start ailab-hub-heal.timer"
+        )
+    assert len(told) == 2 and told[0] == told[1]
+    await_health(url)
 
 
 def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:

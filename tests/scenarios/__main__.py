@@ -28,7 +28,7 @@ WIDEST = 300
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # ____ test_of_something[case] ____, the heading of a failure, and what a failing line says.
 HEADING = re.compile(r"_{3,} (?P<name>.+) _{3,}")
-REASON = re.compile(r"E {3}.*")
+REASON = re.compile(r"E {3,}(?P<text>.*)")
 OUTCOME = re.compile(r"=+ (?P<counts>.*(?:passed|failed|skipped|error).*) in [\d.]+s.*=+")
 # How Ansible and molecule begin to say what went wrong.
 WRONG = re.compile(r"fatal: |\[ERROR\]: |(ERROR|CRITICAL) ")
@@ -53,14 +53,23 @@ def log_of_tests(name: str) -> Path:
 
 def failed_tests(lines: Iterable[str]) -> Iterator[str]:
     """Each failed test of pytest's output, with the lines that say why."""
-    shown = MOST
+    reasons: list[str] = []
     for line in lines:
         if heading := HEADING.fullmatch(line):
+            yield from telling(reasons)
+            reasons = []
             yield heading["name"]
-            shown = 0
-        elif REASON.fullmatch(line) and shown < MOST:
-            yield f"  {line[:WIDEST]}"
-            shown += 1
+        elif reason := REASON.fullmatch(line):
+            reasons.append(reason["text"])
+    yield from telling(reasons)
+
+
+def telling(reasons: list[str]) -> Iterator[str]:
+    """What to show of the lines that say why a test failed: of a run's output, what went wrong in it."""
+    wrong = [number for number, line in enumerate(reasons) if WRONG.match(line)]
+    # What a test says itself stands before the output.
+    shown = [*reasons[:1], *reasons[max(1, wrong[0]) :]] if wrong else reasons
+    yield from (f"  {line[:WIDEST]}" for line in shown[:MOST])
 
 
 def failed_tasks(lines: Iterable[str]) -> Iterator[str]:

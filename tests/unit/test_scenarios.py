@@ -116,6 +116,25 @@ def test_the_worst_failure_is_some_lines_long() -> None:
         "E   y",
     ]
     first, *rest = failed_tests(lines)
-    assert (first, rest[-2:]) == ("test_a[b c]", ["test_b", "  E   y"])
+    assert (first, rest[-2:]) == ("test_a[b c]", ["test_b", "  y"])
     assert len(rest) == MOST + 2
     assert len(rest[0]) == WIDEST + 2
+
+
+def test_of_a_runs_output_the_failed_task_is_shown() -> None:
+    said = [
+        "AssertionError: ansible-playbook",
+        *["  ok: [hub1]"] * 100,
+        "fatal: [hub1]: FAILED! =>",
+    ]
+    lines = [
+        "____ test_a ____",
+        *[f"E   {line}" for line in said],
+        "E       msg: The disk is full.",
+    ]
+    assert list(failed_tests(lines)) == [
+        "test_a",
+        "  AssertionError: ansible-playbook",
+        "  fatal: [hub1]: FAILED! =>",
+        "  msg: The disk is full.",
+    ]
