@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 Values = Mapping[str, Any]
@@ -91,14 +91,22 @@ def sections(values: Values) -> tuple[str, ...]:
     return (*own, "Authenticator")
 
 
+def configured(values: Values) -> Iterator[tuple[str, Any]]:
+    """Each trait of the authenticator that jupyterhub_config sets, with its value.
+
+    What stands in the place of a class's traits and is no dictionary sets none.
+    """
+    config = values.get("config") or {}
+    for section in sections(values):
+        traits = config.get(section)
+        if isinstance(traits, Mapping):
+            yield from ((str(trait), value) for trait, value in traits.items())
+
+
 def _names_nobody(values: Values) -> bool:
     """Whether neither variables nor jupyterhub_config say who among those who can sign in is meant."""
-    config = values.get("config") or {}
     return not values.get("allowed_users") and not any(
-        value
-        for section in sections(values)
-        for trait, value in dict(config.get(section) or {}).items()
-        if str(trait).startswith("allowed_")
+        value for trait, value in configured(values) if trait.startswith("allowed_")
     )
 
 

@@ -15,8 +15,8 @@ from ansible_collections.ailab.hub.plugins.plugin_utils._authenticators import (
     ALL_OAUTH,
     KINDS,
     OAUTH_TRAITS,
+    configured,
     effective,
-    sections,
 )
 from ansible_collections.ailab.hub.plugins.plugin_utils._preflight_values import Problem, describe
 
@@ -163,12 +163,7 @@ def _allows_otherwise(own: Values) -> bool:
     """Whether settings of the authenticator itself may let somebody in."""
     if re.search(r"\b(allow|admin)\w*\s*=", own.get("extra_config") or ""):
         return True
-    traits = {
-        name: value
-        for section in sections(own)
-        for name, value in dict((own["config"] or {}).get(section) or {}).items()
-    }
-    return any(value for name, value in traits.items() if str(name).startswith(("allow", "admin_")))
+    return any(value for trait, value in configured(own) if trait.startswith(("allow", "admin_")))
 
 
 def _native(own: Values) -> Iterator[Problem]:
@@ -211,8 +206,7 @@ def _native(own: Values) -> Iterator[Problem]:
 
 
 def _config_allows_all(own: Values) -> bool:
-    config = own["config"] or {}
-    return any(dict(config.get(section) or {}).get("allow_all") for section in sections(own))
+    return any(value for trait, value in configured(own) if trait == "allow_all")
 
 
 def _oauth(own: Values) -> Iterator[Problem]:

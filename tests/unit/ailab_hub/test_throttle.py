@@ -307,6 +307,7 @@ def address_of(headers: dict[str, str], trusted: list[str]) -> str:
         ("nonsense", ["127.0.0.1"], "127.0.0.1"),
         ("nonsense, 10.230.0.1", ["127.0.0.1", "10.230.0.1"], "10.230.0.1"),
         ("2001:db8:1:2:3:4:5:6", ["127.0.0.1"], "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.7", ["127.0.0.1"], "203.0.113.7"),
     ],
 )
 def test_only_trusted_proxies_are_believed(said: str, trusted: list[str], address: str) -> None:

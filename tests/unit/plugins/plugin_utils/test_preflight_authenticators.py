@@ -84,6 +84,14 @@ def test_null_lets_in_nobody_on_purpose() -> None:
     assert problems("null") == []
 
 
+@pytest.mark.parametrize("authenticator", ["native", "google", "shared-password"])
+@pytest.mark.parametrize("traits", ["allow_all", ["allow_all"], True, 7])
+def test_what_is_no_dictionary_of_traits_decides_nothing(authenticator: str, traits: Any) -> None:
+    # Another check says what is wrong with it.
+    with_it = problems(authenticator, config={"Authenticator": traits})
+    assert with_it == problems(authenticator)
+
+
 # -- what contradicts itself ----------------------------------------------------------------------
 
 

@@ -266,6 +266,8 @@ def client_address(request: HTTPServerRequest) -> str:
             found = ipaddress.ip_address(entry)
         except ValueError:
             break
+        # An IPv4 address as a socket for both protocols shows it.
+        found = getattr(found, "ipv4_mapped", None) or found
         address = str(found)
         if isinstance(found, ipaddress.IPv6Address):
             address = str(ipaddress.IPv6Network((found, _IPV6_PREFIX), strict=False))
