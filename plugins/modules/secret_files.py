@@ -205,17 +205,22 @@ removed:
 import contextlib
 import errno
 import fnmatch
-import grp
 import hashlib
 import hmac
 import os
-import pwd
 import re
 import secrets
 import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ailab.hub.plugins.module_utils._attributes import (
+    Attributes,
+    UnknownOwner,
+    group_id,
+    user_id,
+    user_name,
+)
 
 KEY_NAME = ".fingerprint_key"
 KEY_BYTES = 32
@@ -251,17 +256,6 @@ class Wanted(t.NamedTuple):
     def name(self, fingerprint: str) -> str:
         """The name on disk, for the fingerprint of the content."""
         return self.asked.replace(FINGERPRINT, fingerprint)
-
-
-class Attributes(t.NamedTuple):
-    """Owner, group and mode; None for an owner that does not exist yet (in check mode only)."""
-
-    uid: int | None
-    gid: int | None
-    mode: int
-
-    def __str__(self) -> str:
-        return f"{self.mode:04o} {_user_name(self.uid)}:{_group_name(self.gid)}"
 
 
 class Found(t.NamedTuple):
@@ -377,7 +371,7 @@ class Directory:
             raise
         status = os.fstat(self._descriptor)
         if status.st_uid != os.geteuid():
-            owner, own = _user_name(status.st_uid), _user_name(os.geteuid())
+            owner, own = user_name(status.st_uid), user_name(os.geteuid())
             raise Refused(
                 f"{path} belongs to {owner}, who could replace the secrets in it; expected {own} "
                 f"(mend it: chown {own} {path}, or run this as {owner})"
@@ -445,7 +439,7 @@ class Directory:
         descriptor = os.open(temporary, flags, 0o600, dir_fd=self._descriptor)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                self._apply(descriptor, attributes)
+                attributes.apply(descriptor)
                 stream.write(content)
                 stream.flush()
                 os.fsync(descriptor)
@@ -464,16 +458,9 @@ class Directory:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(name, flags, dir_fd=self._descriptor)
         try:
-            self._apply(descriptor, attributes)
+            attributes.apply(descriptor)
         finally:
             os.close(descriptor)
-
-    @staticmethod
-    def _apply(descriptor: int, attributes: Attributes) -> None:
-        # The new owner must never meet rights that were meant for the old one.
-        os.fchmod(descriptor, os.fstat(descriptor).st_mode & attributes.mode)
-        os.fchown(descriptor, t.cast(int, attributes.uid), t.cast(int, attributes.gid))
-        os.fchmod(descriptor, attributes.mode)
 
     def names(self) -> list[str]:
         """The names in the folder, sorted."""
@@ -585,46 +572,14 @@ def _listing(entries: t.Mapping[str, str]) -> str:
     return "".join(f"{entries[name]} {name}\n" for name in sorted(entries))
 
 
-def _user_id(name: str, may_be_missing: bool) -> int | None:
-    try:
-        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
-    except KeyError:
-        if may_be_missing:
-            return None
-        raise Refused(f"owner: no user {name!r} on this host") from None
-
-
-def _group_id(name: str, may_be_missing: bool) -> int | None:
-    try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        if may_be_missing:
-            return None
-        raise Refused(f"group: no group {name!r} on this host") from None
-
-
-def _user_name(uid: int | None) -> str:
-    try:
-        return "?" if uid is None else pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group_name(gid: int | None) -> str:
-    try:
-        return "?" if gid is None else grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
 def run(module: AnsibleModule, wanted: list[Wanted]) -> dict[str, object]:
     """Everything the module does; returns its result. Raises Refused and OSError."""
     params = module.params
     write = not module.check_mode
     attributes = Attributes(
         # In check mode an earlier task may be about to make them.
-        _user_id(params["owner"], may_be_missing=not write),
-        _group_id(params["group"], may_be_missing=not write),
+        user_id(params["owner"], may_be_missing=not write),
+        group_id(params["group"], may_be_missing=not write),
         parse_mode(params["mode"]),
     )
     state = SecretFiles(Directory(params["directory"], write), attributes)
@@ -680,7 +635,7 @@ def main() -> None:
         # made of a content any more, so nothing of it needs to be masked.
         module.no_log_values.clear()
         module.exit_json(**run(module, wanted))
-    except Refused as exc:
+    except (Refused, UnknownOwner) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         name = exc.filename if isinstance(exc.filename, str) else ""

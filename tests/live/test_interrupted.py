@@ -185,11 +185,10 @@ def test_killed_at_every_call_of_the_daemon(
     tmp_path: Path,
 ) -> None:
     # Both images are there: what is left is the role jupyterhub.
+    hub = server.inspect("jupyterhub")["Config"]
     images = {
-        f"jupyterhub_{kind}_image": server.run(
-            f"docker image ls --filter label=ailab.hub={kind}-image --format '{{{{.Repository}}}}:{{{{.Tag}}}}'"
-        ).split()[0]
-        for kind in ("lab", "hub")
+        "jupyterhub_lab_image": hub["Labels"]["ailab.hub.lab-image"],
+        "jupyterhub_hub_image": hub["Image"],
     }
     (tmp_path / "images.json").write_text(json.dumps(images))
     arguments = [

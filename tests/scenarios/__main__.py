@@ -20,7 +20,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.testbed.system import cache
+
 SIDE_BY_SIDE = 2
+ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    # See callback/module_cache.py.
+    "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
+    "ANSIBLE_CALLBACKS_ENABLED": "module_cache",
+    "AILAB_HUB_MODULE_CACHE": str(cache("modules")),
+}
 MOST = 12
 """Lines that are shown of one failure."""
 WIDEST = 300
@@ -128,7 +137,7 @@ def run(name: str) -> Result:
             ["molecule", "test", "--no-command-borders", "--report", "--scenario-name", name],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | ENVIRONMENT,
             encoding="utf-8",
             errors="replace",
         ) as molecule:
