@@ -18,6 +18,8 @@ from tests.pages import PROJECT
 from tests.scenarios.__main__ import ENVIRONMENT
 from tests.scenarios.callback import module_cache
 
+PLUGINS = PROJECT / "plugins"
+
 PLAY = "[{hosts: localhost, connection: local, gather_facts: false, tasks: [{stat: {path: /}}]}]"
 
 
@@ -41,7 +43,7 @@ def run(folder: Path, **environment: str) -> list[Path]:
 
 def test_the_next_run_uses_what_one_has_packed(tmp_path: Path) -> None:
     (packed,) = run(tmp_path)
-    assert packed.parent.name == module_cache.key()
+    assert packed.parent.name == module_cache.key(PLUGINS)
     before = packed.stat()
     assert run(tmp_path) == [packed]
     assert packed.stat().st_mtime_ns == before.st_mtime_ns
@@ -51,27 +53,26 @@ def test_the_next_run_uses_what_one_has_packed(tmp_path: Path) -> None:
         run(tmp_path)
 
 
-def test_a_collection_that_is_installed_elsewhere_is_packed_anew(tmp_path: Path) -> None:
-    assert run(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "installed")) == []
-
-
 def test_another_byte_of_a_module_is_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {module_cache.key()}
+    installed = tmp_path / "collections" / module_cache.COLLECTION
     for folder in ("modules", "module_utils"):
-        shutil.copytree(PROJECT / "plugins" / folder, tmp_path / "plugins" / folder)
-    monkeypatch.setattr(module_cache, "PROJECT", tmp_path)
-    assert {module_cache.key()} == keys
+        shutil.copytree(PLUGINS / folder, installed / folder)
+    here = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}
+    keys = {module_cache.key(PLUGINS)}
+    assert {path.parent.name for path in run(tmp_path, **here)} == keys
     for name in ("modules/secret_files.py", "module_utils/_docker_socket.py"):
-        with (tmp_path / "plugins" / name).open("a") as file:
+        with (installed / name).open("a") as file:
             file.write("#")
-        keys.add(module_cache.key())
-    (tmp_path / "plugins/module_utils/_new.py").touch()
-    keys.add(module_cache.key())
+        keys.add(module_cache.key(installed))
+    (installed / "module_utils/_new.py").touch()
+    keys.add(module_cache.key(installed))
     monkeypatch.setattr(module_cache, "version", lambda package: f"another {package}")
-    keys.add(module_cache.key())
+    keys.add(module_cache.key(installed))
     assert len(keys) == 5
+    monkeypatch.undo()
+    assert len({path.parent.name for path in run(tmp_path, **here)}) == 2
 
 
 def test_folders_of_former_modules_are_removed(
@@ -83,7 +84,7 @@ def test_folders_of_former_modules_are_removed(
     local = tmp_path / "local"
     local.mkdir()
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(local))
-    module_cache.link(tmp_path / "cache")
+    module_cache.link(tmp_path / "cache", PLUGINS)
     left = {path.name for path in (tmp_path / "cache").iterdir()}
-    assert left == {module_cache.key(), *map(str, range(4, module_cache.KEPT + 3))}
-    assert (local / "ansiballz_cache").resolve() == tmp_path / "cache" / module_cache.key()
+    assert left == {module_cache.key(PLUGINS), *map(str, range(4, module_cache.KEPT + 3))}
+    assert (local / "ansiballz_cache").resolve() == tmp_path / "cache" / module_cache.key(PLUGINS)

@@ -21,25 +21,25 @@ from pathlib import Path
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
-PROJECT = Path(__file__).resolve().parents[3]
+COLLECTION = "ansible_collections/ailab/hub/plugins"
 KEPT = 8
 """Folders of former modules that stay."""
 
 
-def key() -> str:
-    """What decides what is packed."""
+def key(plugins: Path) -> str:
+    """What decides what is packed, for the plugins of a collection."""
     digest = hashlib.sha256()
     for package in ("ansible", "ansible-core"):
         digest.update(f"{package} {version(package)}\n".encode())
     for folder in ("modules", "module_utils"):
-        for path in sorted((PROJECT / "plugins" / folder).glob("*.py")):
+        for path in sorted((plugins / folder).glob("*.py")):
             digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def link(cache: Path) -> None:
+def link(cache: Path, plugins: Path) -> None:
     """Let this run use, and add to, what others have packed."""
-    shared = cache / key()
+    shared = cache / key(plugins)
     shared.mkdir(parents=True, exist_ok=True)
     os.utime(shared)
     Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(shared)
@@ -58,9 +58,8 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         cache = os.environ.get("AILAB_HUB_MODULE_CACHE")
-        # A collection that was installed elsewhere has modules of its own.
-        is_own = constants.config.get_config_value("COLLECTIONS_PATHS")[0] == str(
-            PROJECT / "collections"
-        )
-        if cache and is_own:
-            link(Path(cache))
+        # The first is the one whose modules this run takes.
+        for folder in constants.config.get_config_value("COLLECTIONS_PATHS"):
+            if cache and (plugins := Path(folder, COLLECTION)).exists():
+                link(Path(cache), plugins)
+                break
