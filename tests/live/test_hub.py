@@ -217,7 +217,9 @@ def test_a_container_restarted_meanwhile_is_given_its_minute(server: Server, url
     server.run("systemctl stop ailab-hub-heal.timer ailab-hub-heal.service")
     try:
         told = server.run(
-            "docker kill --signal STOP jupyterhub > /dev/null; ailab-hub-heal > /run/heal & sleep 2;"
+            "docker kill --signal STOP jupyterhub > /dev/null; until docker inspect --format"
+            " '{{.State.Health.FailingStreak}}' jupyterhub | grep -qv '^0$'; do sleep 1; done;"
+            "ailab-hub-heal > /run/heal & sleep 2;"
             "docker restart --time 0 jupyterhub > /dev/null; docker kill --signal STOP jupyterhub > /dev/null;"
             f"{since}; wait; {since}; cat /run/heal"
         ).splitlines()
@@ -232,7 +234,7 @@ def test_a_container_restarted_meanwhile_is_given_its_minute(server: Server, url
 def test_a_container_that_hangs_is_restarted(server: Server, url: str) -> None:
     begun = server.inspect("jupyterhub")["State"]["StartedAt"]
     server.run("docker kill --signal STOP jupyterhub")
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 180
     while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
         assert time.monotonic() < deadline, "the hub hangs and nobody restarts it"
         time.sleep(2)
@@ -552,7 +554,7 @@ def test_the_hub_finds_a_docker_socket_that_was_made_anew(
         "systemctl start docker.socket docker.service"
     )
     begun = server.inspect("jupyterhub")["State"]["StartedAt"]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 180
     while server.inspect("jupyterhub")["State"]["StartedAt"] == begun:
         assert time.monotonic() < deadline, "the hub has lost Docker and nobody restarts it"
         time.sleep(2)
