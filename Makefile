@@ -10,7 +10,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # What runs with a hub on this machine.
 LIVE := people identity jupyterhub_client rotate route_keeping_proxy sign_in sign_in_ldap sign_in_lti sign_in_native sign_in_oauth sign_in_remote_user
 # Those that take longest first, since two run at a time.
-SCENARIOS := trixie https default docker_engine galaxy
+SCENARIOS := trixie default https docker_engine galaxy
 
 .PHONY: help demo demo-down test checks lint readmes sanity unit live molecule pictures bench clean
 help: ## Show what can be made

@@ -34,7 +34,7 @@ options:
     default: []
     suboptions:
       path:
-        description: The folder. Folders above it that are missing are made, too, with mode V(0755).
+        description: The folder. Folders above it that are missing are made, too, with the same owner and mode.
         type: path
         required: true
       owner:
@@ -215,7 +215,9 @@ class TextFiles:
             return
         if os.path.lexists(wanted.path):
             raise Refused(f"{wanted.path}: expected a folder, found something else")
-        self._parents(wanted.path)
+        parent = os.path.dirname(wanted.path)
+        if not os.path.isdir(parent):
+            self.folder(wanted._replace(path=parent))
         self._changes(wanted.path, "", "a folder\n")
         if self.write:
             os.mkdir(wanted.path, 0o700)

@@ -118,8 +118,10 @@ def test_a_hub_that_is_well(doctor: Callable[..., Answer], server: Server) -> No
     # Docker looks at the health for the first time half a minute after a start.
     assert [row for row in telling if row.state != "ok" and ", starting" not in row.message] == []
     assert answer.of("Healing")[0].message.startswith("looked ")
-    percent = server.run("df --output=pcent / | tail -n 1").strip(" %\n")
-    assert f"{percent} % used" in answer.of("Disk")[0].message
+    # Others write to the disk of the machine that runs the tests.
+    used = int(server.run("df --output=pcent / | tail -n 1").strip(" %\n"))
+    told = re.search(r"(\d+) % used", answer.of("Disk")[0].message)
+    assert told and abs(int(told[1]) - used) <= 1
     assert server.run(look) == before
 
 

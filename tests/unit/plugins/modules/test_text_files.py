@@ -64,6 +64,17 @@ def test_files_and_folders_are_as_they_were_asked_for(run: Run, tmp_path: Path) 
     assert (two.st_uid, two.st_gid, two.st_size) == (1234, 1235, 0)
 
 
+def test_what_is_missing_above_a_folder_is_as_private_as_the_folder(
+    run: Run, tmp_path: Path
+) -> None:
+    entry = {"path": str(tmp_path / "a/b/c"), "mode": "0700", "owner": "1234"}
+    file = {"path": str(tmp_path / "a/b/c/d/file"), "content": ""}
+    assert len(run(folders=[entry], files=[file])["paths"]) == 5
+    made = [(tmp_path / name).stat() for name in ("a", "a/b", "a/b/c", "a/b/c/d")]
+    assert [stat.S_IMODE(status.st_mode) for status in made] == [0o700, 0o700, 0o700, 0o755]
+    assert [status.st_uid for status in made] == [1234, 1234, 1234, 0]
+
+
 def test_a_second_time_nothing_is_touched(run: Run, tmp_path: Path) -> None:
     run(**wanted(tmp_path))
     before = snapshot(tmp_path)
@@ -168,6 +179,7 @@ def test_a_write_that_fails_leaves_the_former_file_and_nothing_else(
         ({"files": [{"path": "/usr", "content": ""}]}, "/usr: expected a file, found a folder"),
         ({"folders": [{"path": "/etc/passwd"}]}, "/etc/passwd: expected a folder"),
         ({"files": [{"path": "/etc/passwd/a", "content": ""}]}, "/etc/passwd: expected a folder"),
+        ({"folders": [{"path": "/etc/passwd/a/b"}]}, "/etc/passwd: expected a folder"),
         ({"files": [{"path": "/a", "content": "", "owner": "nobody-at-all"}]}, "nobody-at-all"),
     ],
 )
