@@ -19,6 +19,7 @@ from tests.scenarios.__main__ import ENVIRONMENT
 from tests.scenarios.callback import module_cache
 
 PLUGINS = PROJECT / "plugins"
+HERE = [str(PROJECT / "collections")]
 
 PLAY = "[{hosts: localhost, connection: local, gather_facts: false, tasks: [{stat: {path: /}}]}]"
 
@@ -43,7 +44,7 @@ def run(folder: Path, **environment: str) -> list[Path]:
 
 def test_the_next_run_uses_what_one_has_packed(tmp_path: Path) -> None:
     (packed,) = run(tmp_path)
-    assert packed.parent.name == module_cache.key(PLUGINS)
+    assert packed.parent.name == module_cache.key(HERE)
     before = packed.stat()
     assert run(tmp_path) == [packed]
     assert packed.stat().st_mtime_ns == before.st_mtime_ns
@@ -59,18 +60,26 @@ def test_another_byte_of_a_module_is_another_folder(
     installed = tmp_path / "collections" / module_cache.COLLECTION
     for folder in ("modules", "module_utils"):
         shutil.copytree(PLUGINS / folder, installed / folder)
-    here = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}
-    keys = {module_cache.key(PLUGINS)}
-    assert {path.parent.name for path in run(tmp_path, **here)} == keys
+    folders = [str(tmp_path / "collections")]
+    here = {"ANSIBLE_COLLECTIONS_PATH": folders[0]}
+    keys = {module_cache.key(HERE)}
+    packed = run(tmp_path, **here)
+    assert {path.parent.name for path in packed} == {module_cache.key(folders)} == keys
     for name in ("modules/secret_files.py", "module_utils/_docker_socket.py"):
         with (installed / name).open("a") as file:
             file.write("#")
-        keys.add(module_cache.key(installed))
+        keys.add(module_cache.key(folders))
     (installed / "module_utils/_new.py").touch()
-    keys.add(module_cache.key(installed))
+    keys.add(module_cache.key(folders))
+    other = tmp_path / "collections/ansible_collections/community/docker/MANIFEST.json"
+    other.parent.mkdir(parents=True)
+    for release in ("4.8.5", "5.4.0"):
+        other.write_text(release)
+        keys.add(module_cache.key(folders))
     monkeypatch.setattr(module_cache, "version", lambda package: f"another {package}")
-    keys.add(module_cache.key(installed))
-    assert len(keys) == 5
+    keys.add(module_cache.key(folders))
+    assert len(keys) == 7
+    assert module_cache.key([str(tmp_path)]) == ""
     monkeypatch.undo()
     assert len({path.parent.name for path in run(tmp_path, **here)}) == 2
 
@@ -84,7 +93,7 @@ def test_folders_of_former_modules_are_removed(
     local = tmp_path / "local"
     local.mkdir()
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(local))
-    module_cache.link(tmp_path / "cache", PLUGINS)
+    module_cache.link(tmp_path / "cache", module_cache.key(HERE))
     left = {path.name for path in (tmp_path / "cache").iterdir()}
-    assert left == {module_cache.key(PLUGINS), *map(str, range(4, module_cache.KEPT + 3))}
-    assert (local / "ansiballz_cache").resolve() == tmp_path / "cache" / module_cache.key(PLUGINS)
+    assert left == {module_cache.key(HERE), *map(str, range(4, module_cache.KEPT + 3))}
+    assert (local / "ansiballz_cache").resolve() == tmp_path / "cache" / module_cache.key(HERE)
